@@ -15,10 +15,12 @@ pub struct Limits {
     pub receive_maximum: u16,
     /// Topic aliases that an MQTT 5 client may use. Default 32.
     pub topic_alias_maximum: u16,
-    /// Messages waiting in one session's queue. Default 10 000; further ones are dropped and counted.
+    /// Messages waiting in one session's queue. Default 100 000; further ones are dropped and counted.
     pub max_queued_messages: usize,
     /// Bytes of topics and payloads waiting in one session's queue. Default 16 MiB.
     pub max_queued_bytes: usize,
+    /// Messages waiting for a connected client above which its publishers are held back. Default 1000.
+    pub queue_high_water: usize,
     /// Bytes encoded for one connection but not yet taken by its socket, above which publishers are held back.
     /// Default 512 KiB.
     pub output_high_water: usize,
@@ -51,8 +53,9 @@ impl Default for Limits {
             max_inflight: 1024,
             receive_maximum: 1024,
             topic_alias_maximum: 32,
-            max_queued_messages: 10_000,
+            max_queued_messages: 100_000,
             max_queued_bytes: 16 << 20,
+            queue_high_water: 1000,
             output_high_water: 512 << 10,
             output_limit: 8 << 20,
             max_subscriptions: 10_000,

@@ -27,10 +27,13 @@ pub struct Message {
 }
 
 impl Message {
+    /// Bytes that a kept message costs besides its variable parts.
+    pub const OVERHEAD: usize = 96;
+
     /// The bytes that the message is charged with in queues: its variable parts and a fixed overhead.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.topic.len() + self.payload.len() + self.properties.len() + 96
+        self.topic.len() + self.payload.len() + self.properties.len() + Self::OVERHEAD
     }
 
     /// Whether the message expiry interval has passed.

@@ -127,7 +127,8 @@ impl Core {
 
     /// Ends the old connection of a session; true if the session itself lives on [MQTT-3.1.2-5].
     fn take_over(&mut self, session: SessionRef, clean_start: bool) -> bool {
-        if let Some(serial) = self.sessions.get(session).and_then(|s| s.connection.as_ref()).map(|c| c.serial) {
+        if let Some(serial) = self.sessions.get(session).and_then(|s| s.connection.as_ref()).map(|c| c.serial)
+        {
             self.stats.taken_over += 1;
             // Discarding the session makes a delayed will due at once [MQTT-3.1.3-9].
             self.end(ConnectionRef { session, serial }, Closed::TakenOver);

@@ -61,10 +61,3 @@ pub(crate) struct Pressure {
     /// Whether this connection is not read from until it is resumed.
     pub(crate) held: bool,
 }
-
-impl Connection {
-    /// Whether publishers should wait for this connection.
-    pub(crate) fn is_congested(&self, high_water: usize) -> bool {
-        !self.pressure.slow && self.output.len() > high_water
-    }
-}

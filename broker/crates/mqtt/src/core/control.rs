@@ -43,6 +43,7 @@ impl Core {
         }
         if !session.queue.is_empty() {
             self.pump(reference);
+            self.relieve(reference);
         } else if session.member.is_some() {
             session.report_load();
         }
@@ -70,7 +71,8 @@ impl Core {
     }
 
     fn ping(&mut self, reference: SessionRef) {
-        let Some(connection) = self.sessions.get_mut(reference).and_then(|s| s.connection.as_deref_mut()) else {
+        let Some(connection) = self.sessions.get_mut(reference).and_then(|s| s.connection.as_deref_mut())
+        else {
             return;
         };
         mark_dirty(&mut self.dirty, &mut self.pool, reference, connection);

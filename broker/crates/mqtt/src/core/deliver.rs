@@ -71,7 +71,7 @@ impl Core {
             mark_dirty(&mut self.dirty, &mut self.pool, target.session, connection);
             connection.output.append(bytes);
             self.stats.sent[0] += u64::from(run.count);
-            if connection.is_congested(self.shared.limits.output_high_water) {
+            if connection.output.len() > self.shared.limits.output_high_water {
                 self.touched.push(ConnectionRef { session: target.session, serial: connection.serial });
             }
         }
@@ -87,8 +87,7 @@ impl Core {
         each_publish(run, |publish| {
             let context =
                 Context { publisher: run.publisher, now: self.now, scratch: std::mem::take(&mut scratch) };
-            let mut outgoing =
-                Outgoing::of_publish(publish, publish.topic, publish.properties.raw, context);
+            let mut outgoing = Outgoing::of_publish(publish, publish.topic, publish.properties.raw, context);
             self.deliver_to(target, route.identifiers(target), &mut outgoing, None);
             scratch = outgoing.into_scratch();
         });
@@ -145,8 +144,7 @@ impl Core {
         if target.no_local && target.session == outgoing.publisher {
             return;
         }
-        let limits = &self.shared.limits;
-        let Some(session) = self.sessions.get_mut(target.session) else {
+        let Some(session) = self.sessions.get(target.session) else {
             // The route is older than the session's end; a shared message still has other members.
             if let Some(group) = group {
                 let message = outgoing.stored();
@@ -154,63 +152,90 @@ impl Core {
             }
             return;
         };
+        let class =
+            session.connection.as_deref().map_or(Class::V5, |connection| Class::of(connection.version));
         let qos = target.qos.min(outgoing.qos);
         let retain = outgoing.retain && target.retain_as_published;
-        let persistent = session.is_persistent();
-        if let Some(connection) = session.connection.as_deref_mut() {
-            let congested = connection.is_congested(limits.output_high_water);
-            if congested {
-                self.touched.push(ConnectionRef { session: target.session, serial: connection.serial });
-            }
-            let wrapping = Wrapping { class: Class::of(connection.version), qos, retain, identifiers };
-            if qos == QoS::AtMostOnce {
-                if connection.output.len() + outgoing.payload.len() > limits.output_limit {
-                    self.stats.dropped_output_full += 1;
-                } else if append(connection, outgoing, wrapping, None) {
-                    mark_dirty(&mut self.dirty, &mut self.pool, target.session, connection);
-                    self.stats.sent[0] += 1;
-                } else {
-                    self.stats.dropped_too_large += 1;
-                }
-                if group.is_some() {
-                    session.report_load();
-                }
-                return;
-            }
-            let window = connection.window;
-            if !congested && session.queue.is_empty() && session.inflight.has_room(window) {
-                if !fits(connection, outgoing, wrapping) {
-                    self.stats.dropped_too_large += 1;
-                    return;
-                }
-                let kept = (persistent || group.is_some())
-                    .then(|| queued(outgoing, wrapping, group));
-                let id = session.inflight.push(qos, kept);
-                mark_dirty(&mut self.dirty, &mut self.pool, target.session, connection);
-                append(connection, outgoing, wrapping, Some(id));
-                self.stats.sent[qos as usize] += 1;
-                if group.is_some() {
-                    session.report_load();
-                }
-                return;
-            }
-        } else if qos == QoS::AtMostOnce {
-            if group.is_some() {
-                session.report_load();
-            }
-            return; // QoS 0 is not kept for clients that are away.
+        let wrapping = Wrapping { class, qos, retain, identifiers };
+        if qos == QoS::AtMostOnce {
+            self.send_unacknowledged(target.session, outgoing, wrapping);
+        } else if !self.send_in_window(target.session, outgoing, wrapping, group) {
+            self.enqueue(target.session, outgoing, wrapping, group);
         }
-        let wrapping = Wrapping { class: Class::V5, qos, retain, identifiers };
+        if group.is_some()
+            && let Some(session) = self.sessions.get(target.session)
+        {
+            session.report_load();
+        }
+    }
+
+    /// QoS 0: now or never.
+    fn send_unacknowledged(&mut self, to: SessionRef, outgoing: &mut Outgoing<'_>, wrapping: Wrapping<'_>) {
+        let limits = &self.shared.limits;
+        let Some(connection) =
+            self.sessions.get_mut(to).and_then(|session| session.connection.as_deref_mut())
+        else {
+            return; // Not kept for clients that are away.
+        };
+        if connection.output.len() > limits.output_high_water {
+            self.touched.push(ConnectionRef { session: to, serial: connection.serial });
+        }
+        if connection.output.len() + outgoing.payload.len() > limits.output_limit {
+            self.stats.dropped_output_full += 1;
+        } else if append(connection, outgoing, wrapping, None) {
+            mark_dirty(&mut self.dirty, &mut self.pool, to, connection);
+            self.stats.sent[0] += 1;
+        } else {
+            self.stats.dropped_too_large += 1;
+        }
+    }
+
+    /// QoS 1 and 2, if the client is there, takes it in, and nothing waits before it. False if it has to wait.
+    fn send_in_window(
+        &mut self,
+        to: SessionRef,
+        outgoing: &mut Outgoing<'_>,
+        wrapping: Wrapping<'_>,
+        group: Option<&Arc<SharedGroup>>,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(to) else { return false };
+        let persistent = session.is_persistent();
+        let Some(connection) = session.connection.as_deref_mut() else { return false };
+        let full = connection.output.len() > self.shared.limits.output_high_water;
+        if full || !session.queue.is_empty() || !session.inflight.has_room(connection.window) {
+            return false;
+        }
+        if !fits(connection, outgoing, wrapping) {
+            self.stats.dropped_too_large += 1;
+            return true;
+        }
+        let kept = (persistent || group.is_some()).then(|| queued(outgoing, wrapping, group));
+        let id = session.inflight.push(wrapping.qos, kept);
+        mark_dirty(&mut self.dirty, &mut self.pool, to, connection);
+        append(connection, outgoing, wrapping, Some(id));
+        self.stats.sent[wrapping.qos as usize] += 1;
+        true
+    }
+
+    /// Keeps a message until its client is back or has room.
+    fn enqueue(
+        &mut self,
+        to: SessionRef,
+        outgoing: &mut Outgoing<'_>,
+        wrapping: Wrapping<'_>,
+        group: Option<&Arc<SharedGroup>>,
+    ) {
+        let limits = &self.shared.limits;
+        let Some(session) = self.sessions.get_mut(to) else { return };
         if session.queue.push(queued(outgoing, wrapping, group), limits).is_err() {
             self.stats.dropped_queue_full += 1;
         }
-        if session.queue.len() * 2 > limits.max_queued_messages
+        // A client that is there and falls behind holds its publishers back as long as it makes progress.
+        if session.is_congested(limits, false)
             && let Some(connection) = session.connection.as_deref()
         {
-            self.touched.push(ConnectionRef { session: target.session, serial: connection.serial });
-        }
-        if group.is_some() {
-            session.report_load();
+            self.touched.push(ConnectionRef { session: to, serial: connection.serial });
+            self.enqueued_behind = true;
         }
     }
 
@@ -311,7 +336,8 @@ fn append(
     let max_packet = connection.max_packet as usize;
     let payload = outgoing.payload.len();
     let share = (payload >= SHARE_FROM).then(|| outgoing.stored().payload.clone());
-    let Some((frame, id_offset)) = outgoing.frame(wrapping).filter(|(frame, _)| frame.len() <= max_packet) else {
+    let Some((frame, id_offset)) = outgoing.frame(wrapping).filter(|(frame, _)| frame.len() <= max_packet)
+    else {
         return false;
     };
     let copied = if share.is_some() { frame.len() - payload } else { frame.len() };

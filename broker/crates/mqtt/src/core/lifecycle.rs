@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::Core;
 use super::connection::ConnectionRef;
 use super::delivery::millis;
 use super::output::Output;
 use super::turn::Stop;
-use super::Core;
 use crate::Millis;
 use crate::codec::{self, Disconnect, Version, reason};
 use crate::message::Message;

@@ -31,7 +31,13 @@ impl Memo {
         self.route.is_some() && self.policy_epoch == policy_epoch && self.topic == topic.as_bytes()
     }
 
-    pub(crate) fn remember(&mut self, topic: &str, policy_epoch: u64, rights: PublishRights, route: Arc<Route>) {
+    pub(crate) fn remember(
+        &mut self,
+        topic: &str,
+        policy_epoch: u64,
+        rights: PublishRights,
+        route: Arc<Route>,
+    ) {
         if self.topic != topic.as_bytes() {
             self.topic.clear();
             self.topic.extend_from_slice(topic.as_bytes());

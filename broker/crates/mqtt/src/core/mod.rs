@@ -25,9 +25,6 @@ mod subscribe;
 mod sweep;
 mod turn;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -159,6 +156,8 @@ pub struct Core {
     tickets: pressure::Tickets,
     /// Outputs over the high-water mark that the present turn wrote to.
     touched: Vec<ConnectionRef>,
+    /// Whether the present turn put a message behind others in a queue over its high-water mark.
+    enqueued_behind: bool,
     sweep: sweep::Sweep,
     stats: Stats,
 }
@@ -181,6 +180,7 @@ impl Core {
             outbound: (0..shared.cores).map(|_| Batch::default()).collect(),
             tickets: pressure::Tickets::default(),
             touched: Vec::new(),
+            enqueued_behind: false,
             sweep: sweep::Sweep::default(),
             stats: Stats::default(),
             shared,

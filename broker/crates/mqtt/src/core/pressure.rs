@@ -10,7 +10,7 @@ use slab::Slab;
 use super::connection::ConnectionRef;
 use super::lane::{Item, Mail};
 use super::{Core, delivery};
-use crate::router::Route;
+use crate::router::{Route, SessionRef};
 
 /// Bytes to other cores after which a publisher asks for a credit.
 const LANE_BATCH: usize = 64 << 10;
@@ -133,14 +133,18 @@ impl Core {
         let entry = self.tickets.open.vacant_entry();
         let Ok(ticket) = u32::try_from(entry.key()) else { return false };
         entry.insert(Ticket { holder, waits: 0 });
-        let (now, high_water) = (self.now, self.shared.limits.output_high_water);
+        let now = self.now;
         let mut waits = 0;
         for reference in &*touched {
             if matches!(holder, Holder::Here(publisher) if publisher == *reference) {
                 continue; // Who fills his own output must go on reading to empty it.
             }
+            let congested = self
+                .sessions
+                .get(reference.session)
+                .is_some_and(|s| s.is_congested(&self.shared.limits, true));
             let Some(connection) = self.connection_mut(*reference) else { continue };
-            if !connection.is_congested(high_water / 2) {
+            if !congested {
                 continue;
             }
             if connection.pressure.waiting.is_empty() {
@@ -165,26 +169,40 @@ impl Core {
 
     /// Call after a socket took bytes of a connection's output.
     pub fn sent(&mut self, reference: ConnectionRef) {
-        let (now, high_water) = (self.now, self.shared.limits.output_high_water);
         let Some(session) = self.sessions.get_mut(reference.session) else { return };
         let queue_waits = !session.queue.is_empty();
         let Some(connection) = session.connection.as_deref_mut() else { return };
         if connection.serial != reference.serial {
             return;
         }
-        connection.pressure.progress_at = now;
-        let left = connection.output.len();
-        if left == 0 {
+        if connection.output.is_empty() {
             connection.output.release(&mut self.pool);
         }
-        if left <= high_water / 2 {
-            connection.pressure.slow = false;
-            let waiting = std::mem::take(&mut connection.pressure.waiting);
-            self.release(&waiting);
-            if queue_waits {
-                self.pump(reference.session);
-            }
+        if queue_waits {
+            self.pump(reference.session);
         }
+        self.relieve(reference.session);
+    }
+
+    /// A session's client has taken or acknowledged something: who waited for that goes on.
+    pub(super) fn relieve(&mut self, reference: SessionRef) {
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(reference) else { return };
+        let Some(connection) = session.connection.as_deref_mut() else { return };
+        connection.pressure.progress_at = now;
+        if connection.pressure.waiting.is_empty() && !connection.pressure.slow {
+            return;
+        }
+        let was_slow = std::mem::take(&mut connection.pressure.slow);
+        if session.is_congested(&self.shared.limits, true) {
+            if let Some(connection) = session.connection.as_deref_mut() {
+                connection.pressure.slow = was_slow;
+            }
+            return;
+        }
+        let Some(connection) = session.connection.as_deref_mut() else { return };
+        let waiting = std::mem::take(&mut connection.pressure.waiting);
+        self.release(&waiting);
     }
 
     /// Ends the wait of those tickets for one output.
@@ -211,7 +229,10 @@ impl Core {
 
     fn try_resume(&mut self, publisher: ConnectionRef) {
         let Some(connection) = self.connection_mut(publisher) else { return };
-        if connection.pressure.held && !connection.pressure.has_ticket && connection.pressure.lane_credits < LANE_CREDITS {
+        if connection.pressure.held
+            && !connection.pressure.has_ticket
+            && connection.pressure.lane_credits < LANE_CREDITS
+        {
             connection.pressure.held = false;
             self.tickets.resumed.push(publisher);
         }

@@ -71,7 +71,7 @@ impl Core {
         }
         self.deliver(&route, &mut outgoing);
         self.scratch = outgoing.into_scratch();
-        self.note_lanes(turn.connection, &route, publish.payload.len() + topic.len());
+        self.note_lanes(turn.connection, &route, publish.payload.len() + topic.len() + Message::OVERHEAD);
         let answer = match publish.qos {
             QoS::AtMostOnce => return Ok(()),
             QoS::AtLeastOnce => AckKind::PubAck,
@@ -187,7 +187,8 @@ impl Core {
     /// Appends an acknowledgement to a session's own output.
     #[inline]
     pub(super) fn acknowledge(&mut self, session: SessionRef, kind: AckKind, packet_id: u16, code: u8) {
-        let Some(connection) = self.sessions.get_mut(session).and_then(|s| s.connection.as_deref_mut()) else {
+        let Some(connection) = self.sessions.get_mut(session).and_then(|s| s.connection.as_deref_mut())
+        else {
             return;
         };
         mark_dirty(&mut self.dirty, &mut self.pool, session, connection);

@@ -6,7 +6,8 @@ use super::delivery::Outgoing;
 use super::turn::{Stop, Turn};
 use super::{Core, mark_dirty};
 use crate::codec::{
-    self, QoS, RetainHandling, SubAck, Subscribe, Subscription as Asked, UnsubAck, Unsubscribe, Version, reason,
+    self, QoS, RetainHandling, SubAck, Subscribe, Subscription as Asked, UnsubAck, Unsubscribe, Version,
+    reason,
 };
 use crate::router::{MemberState, NewSubscription, SessionRef, Share, SubscribeOptions, Target};
 use crate::session::{Subscription, split_share};
@@ -31,7 +32,8 @@ impl Core {
                 break codes;
             }
         };
-        self.stats.denied_subscribe += codes.iter().filter(|code| **code == reason::NOT_AUTHORIZED).count() as u64;
+        self.stats.denied_subscribe +=
+            codes.iter().filter(|code| **code == reason::NOT_AUTHORIZED).count() as u64;
         if turn.version == Version::V31 && codes.iter().any(|code| is_refused(*code)) {
             // MQTT 3.1 has no failure code in SUBACK.
             return Err(Stop::NotAuthorized);
@@ -51,7 +53,10 @@ impl Core {
     fn withdraw(&mut self, reference: SessionRef, asked: &[Asked<'_>], codes: &[u8], existed: &[bool]) {
         let Some(session) = self.sessions.get_mut(reference) else { return };
         for ((asked, code), existed) in asked.iter().zip(codes).zip(existed) {
-            if is_refused(*code) && !existed && let Some(entry) = session.subscriptions.remove(asked.full) {
+            if is_refused(*code)
+                && !existed
+                && let Some(entry) = session.subscriptions.remove(asked.full)
+            {
                 self.stats.subscriptions -= 1;
                 self.stats.suspended -= u64::from(entry.suspended);
                 self.shared.router.unsubscribe(reference, asked.filter, asked.share);
@@ -90,7 +95,8 @@ impl Core {
     ) {
         let Some(session) = self.sessions.get_mut(reference) else { return };
         let granted = |codes: &[u8]| {
-            let granted = asked.iter().enumerate().filter(|(at, _)| codes.get(*at).is_some_and(|c| !is_refused(*c)));
+            let granted =
+                asked.iter().enumerate().filter(|(at, _)| codes.get(*at).is_some_and(|c| !is_refused(*c)));
             granted.map(|(at, asked)| (at, *asked)).collect::<Vec<_>>()
         };
         let granted = granted(codes);
@@ -124,7 +130,8 @@ impl Core {
     }
 
     fn answer_subscribe(&mut self, reference: SessionRef, packet_id: u16, codes: &[u8]) {
-        let Some(connection) = self.sessions.get_mut(reference).and_then(|s| s.connection.as_deref_mut()) else {
+        let Some(connection) = self.sessions.get_mut(reference).and_then(|s| s.connection.as_deref_mut())
+        else {
             return;
         };
         mark_dirty(&mut self.dirty, &mut self.pool, reference, connection);
@@ -140,7 +147,13 @@ impl Core {
         let _ = codec::encode_suback(connection.output.tail(), connection.version, &answer);
     }
 
-    fn send_retained_for(&mut self, reference: SessionRef, asked: &[Asked<'_>], codes: &[u8], existed: &[bool]) {
+    fn send_retained_for(
+        &mut self,
+        reference: SessionRef,
+        asked: &[Asked<'_>],
+        codes: &[u8],
+        existed: &[bool],
+    ) {
         for ((asked, code), existed) in asked.iter().zip(codes).zip(existed) {
             let wanted = match asked.options.retain_handling {
                 RetainHandling::Always => true,
@@ -157,7 +170,8 @@ impl Core {
     fn send_retained(&mut self, reference: SessionRef, filter: &str, qos: QoS) {
         let Some(session) = self.sessions.get(reference) else { return };
         let Some(subscription) = session.subscriptions.get(filter) else { return };
-        let options = SubscribeOptions { qos, no_local: false, retain_as_published: true, ..subscription.options };
+        let options =
+            SubscribeOptions { qos, no_local: false, retain_as_published: true, ..subscription.options };
         let target = Target::new(reference, options);
         let shared = Arc::clone(&self.shared);
         let mut from = None;

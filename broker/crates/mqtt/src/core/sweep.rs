@@ -135,8 +135,12 @@ impl Core {
         });
         self.shared.router.remove_many(reference, gone);
         let Some(session) = self.sessions.get_mut(reference) else { return };
-        let allowed: Vec<&str> =
-            session.subscriptions.iter().filter(|(_, s)| !s.suspended).map(|(full, _)| split_share(full).1).collect();
+        let allowed: Vec<&str> = session
+            .subscriptions
+            .iter()
+            .filter(|(_, s)| !s.suspended)
+            .map(|(full, _)| split_share(full).1)
+            .collect();
         self.stats.dropped_revoked += session.queue.retain(|queued| {
             allowed.iter().any(|filter| crate::codec::topic::matches(filter, &queued.message.topic))
         });

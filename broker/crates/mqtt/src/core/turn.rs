@@ -15,6 +15,9 @@ pub struct Received {
     pub consumed: usize,
     /// Whether the connection has ended; nothing further is to be read from it.
     pub ended: bool,
+    /// Whether whole packets are left because their subscribers cannot take them now: give the rest again once
+    /// [`Core::settle`] says [`Settled::Go`](super::Settled::Go).
+    pub paused: bool,
 }
 
 /// Why a turn stops before the end of its input.
@@ -63,7 +66,7 @@ impl Core {
         let now = self.now;
         let max_packet = self.shared.limits.max_packet_size;
         let Some(connection) = self.connection_mut(reference) else {
-            return Received { consumed: input.len(), ended: true };
+            return Received { consumed: input.len(), ended: true, paused: false };
         };
         connection.last_seen = now;
         let mut turn = Turn {
@@ -74,19 +77,21 @@ impl Core {
             memo: std::mem::take(&mut connection.memo),
             run: None,
         };
+        self.enqueued_behind = false;
         let (consumed, stop) = self.run(&mut turn);
+        let paused = stop.is_none() && self.enqueued_behind && consumed < input.len();
         self.deliver_pending(&mut turn);
         let mut touched = std::mem::take(&mut self.touched);
         if let Some(connection) = self.connection_mut(reference) {
             connection.memo = turn.memo;
-            connection.pressure.touched.extend(touched.drain(..));
+            connection.pressure.touched.append(&mut touched);
         }
         touched.clear();
         self.touched = touched;
         if let Some(stop) = stop {
             self.stop(reference, stop);
         }
-        Received { consumed, ended: self.connection_mut(reference).is_none() }
+        Received { consumed, ended: self.connection_mut(reference).is_none(), paused }
     }
 
     fn run(&mut self, turn: &mut Turn<'_>) -> (usize, Option<Stop>) {
@@ -108,6 +113,11 @@ impl Core {
             at += length;
             if let Err(stop) = outcome {
                 return (input.len(), Some(stop));
+            }
+            if self.enqueued_behind {
+                // What is not handled is not acknowledged, so the queue does not overflow before its publishers
+                // have been told to wait.
+                return (at, None);
             }
         }
     }

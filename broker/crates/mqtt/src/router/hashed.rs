@@ -2,8 +2,8 @@
 //!
 //! A hash trie of five bits a level. Arrays have exactly the size of their content and keys stand in place, so
 //! an entry costs little more than itself, a look-up touches one cache line a level, and up to [`LEAF`]
-//! entries are one flat array that is searched without hashing. (imbl's map keeps 32 slots in each node,
-//! taken or not: three times the memory here, and slower to read for it.)
+//! entries are one flat array that is searched without hashing. (A map that keeps 32 slots in each node, taken
+//! or not, was measured: three times the memory here, and slower to read for it.)
 //!
 //! The hasher is the caller's, so that a map in each of a million nodes needs none of its own.
 

@@ -1,29 +1,37 @@
 //! A map in key order that is small when it has few entries and persistent when it has many.
 //!
 //! Nearly all lists of the router have a handful of entries: those live in one exactly sized allocation and
-//! are copied as a whole when a snapshot still shares them. From [`FEW`] on it is a persistent B-tree, so
-//! that the copy stays O(log n) however long the list is.
+//! are copied as a whole when a snapshot still shares them. From [`FEW`] on it is a persistent red-black tree,
+//! so that the copy stays O(log n) however long the list is.
 
 use std::borrow::Borrow;
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Bound, ControlFlow};
 
-use imbl::OrdMap;
+use rpds::RedBlackTreeMapSync;
 
 /// Longest list that is kept flat.
 const FEW: usize = 16;
 
-#[derive(Clone)]
 pub(crate) enum Sorted<K, V> {
     /// At most [`FEW`] entries, in order.
     Few(Vec<(K, V)>),
     /// More than [`FEW`] / 2: the gap keeps a list at the border from being rebuilt with every change.
-    Many(OrdMap<K, V>),
+    Many(RedBlackTreeMapSync<K, V>),
 }
 
 impl<K, V> Default for Sorted<K, V> {
     fn default() -> Self {
         Self::Few(Vec::new())
+    }
+}
+
+impl<K: Ord + Clone, V: Clone> Clone for Sorted<K, V> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Few(few) => Self::Few(few.clone()),
+            Self::Many(many) => Self::Many(many.clone()),
+        }
     }
 }
 
@@ -41,7 +49,7 @@ impl<K: Ord + Clone, V: Clone> Sorted<K, V> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Few(few) => few.len(),
-            Self::Many(many) => many.len(),
+            Self::Many(many) => many.size(),
         }
     }
 
@@ -65,7 +73,11 @@ impl<K: Ord + Clone, V: Clone> Sorted<K, V> {
                 let place = place(few, key).ok()?;
                 Some(&mut few[place].1)
             }
-            Self::Many(many) => many.get_mut(key),
+            Self::Many(many) => {
+                // Looked at first: the way down unshares.
+                many.get(key)?;
+                many.get_mut(key)
+            }
         }
     }
 
@@ -80,13 +92,17 @@ impl<K: Ord + Clone, V: Clone> Sorted<K, V> {
                     None
                 }
                 Err(_) => {
-                    let mut many: OrdMap<K, V> = std::mem::take(few).into_iter().collect();
-                    many.insert(key, value);
+                    let mut many: RedBlackTreeMapSync<K, V> = std::mem::take(few).into_iter().collect();
+                    many.insert_mut(key, value);
                     *self = Self::Many(many);
                     None
                 }
             },
-            Self::Many(many) => many.insert(key, value),
+            Self::Many(many) => {
+                let former = many.get(&key).cloned();
+                many.insert_mut(key, value);
+                former
+            }
         }
     }
 
@@ -103,9 +119,10 @@ impl<K: Ord + Clone, V: Clone> Sorted<K, V> {
                 Some(value)
             }
             Self::Many(many) => {
-                let value = many.remove(key)?;
-                if many.len() <= FEW / 2 {
-                    *self = Self::Few(std::mem::take(many).into_iter().collect());
+                let value = many.get(key)?.clone();
+                many.remove_mut(key);
+                if many.size() <= FEW / 2 {
+                    *self = Self::Few(many.iter().map(|(key, value)| (key.clone(), value.clone())).collect());
                 }
                 Some(value)
             }
@@ -136,7 +153,7 @@ impl<K: Ord + Clone, V: Clone> Sorted<K, V> {
             }
             (Self::Many(many), None) => many.iter().try_for_each(|(key, value)| show(key, value)),
             (Self::Many(many), Some(start)) => many
-                .range::<_, Q>((Bound::Included(start), Bound::Unbounded))
+                .range::<Q, _>((Bound::Included(start), Bound::Unbounded))
                 .try_for_each(|(key, value)| show(key, value)),
         }
     }

@@ -11,7 +11,7 @@ pub(crate) type Level = Text<22>;
 /// A whole topic.
 pub(crate) type Topic = Text<38>;
 
-/// Up to `INLINE` bytes in place, longer ones shared. Copying a persistent map's node copies 16 to 32 keys: in
+/// Up to `INLINE` bytes in place, longer ones shared. Copying a flat list copies up to 16 keys: in
 /// place they cost a `memcpy`, not a reference count and a cache miss each.
 #[derive(Clone)]
 pub(crate) enum Text<const INLINE: usize> {

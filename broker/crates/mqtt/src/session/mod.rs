@@ -16,6 +16,7 @@ use crate::Millis;
 use crate::codec::QoS;
 use crate::core::Connection;
 use crate::guard::Guard;
+use crate::limits::Limits;
 use crate::router::{MemberState, SubscribeOptions};
 
 pub(crate) use inflight::{Inflight, Resend};
@@ -83,6 +84,18 @@ impl Session {
     /// Whether the session outlives its connection, so that undelivered messages have to be kept.
     pub(crate) fn is_persistent(&self) -> bool {
         self.expiry > 0
+    }
+
+    /// Whether publishers should wait for the session's client: it is there, takes what it gets, and yet more waits
+    /// for it than the bounds say; with `relief` than half of what they say.
+    pub(crate) fn is_congested(&self, limits: &Limits, relief: bool) -> bool {
+        let share = if relief { 2 } else { 1 };
+        self.connection.as_deref().is_some_and(|connection| {
+            !connection.pressure.slow
+                && (connection.output.len() > limits.output_high_water / share
+                    || self.queue.len() > limits.queue_high_water / share
+                    || self.queue.bytes() > limits.max_queued_bytes / 2 / share)
+        })
     }
 
     /// Tells shared groups how busy the session is.

@@ -41,6 +41,11 @@ impl Queue {
         self.messages.is_empty()
     }
 
+    /// What the messages are charged with in all.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Appends a message, or gives it back when the queue is full.
     pub(crate) fn push(&mut self, queued: Queued, limits: &Limits) -> Result<(), Queued> {
         let size = queued.message.size();

@@ -36,7 +36,9 @@ fn a_message_reaches_matching_subscribers_of_every_version_on_every_core() {
                 broker.publish(publisher, "a/x", b"hello", qos, false, 7);
                 for subscriber in &subscribers {
                     let seen = broker.seen(*subscriber);
-                    let [Seen::Publish { topic, payload, qos: got, dup, retain, id, identifiers }] = &seen[..] else {
+                    let [Seen::Publish { topic, payload, qos: got, dup, retain, id, identifiers }] =
+                        &seen[..]
+                    else {
                         panic!("one message expected, not {seen:?}");
                     };
                     assert_eq!((topic.as_str(), payload.as_slice()), ("a/x", &b"hello"[..]));
@@ -252,7 +254,8 @@ fn properties_travel_and_expiry_counts_down() {
     let connack = codec::frame_len(&bytes, u32::MAX).unwrap().unwrap();
     let publish = codec::decode_publish(&bytes[connack..], V5).expect("one message, not two");
     assert_eq!(publish.properties.message_expiry, Some(70));
-    let user: Vec<_> = publish.properties.iter().filter(|p| matches!(p, codec::Property::User("k", "v"))).collect();
+    let user: Vec<_> =
+        publish.properties.iter().filter(|p| matches!(p, codec::Property::User("k", "v"))).collect();
     assert_eq!(user.len(), 1);
     assert_eq!(broker.stats().dropped_expired, 1);
 }

@@ -7,19 +7,23 @@ use crate::harness::{Broker, Options, Seen, V4, V5, publish_bytes};
 
 #[test]
 fn a_forbidden_packet_ends_its_own_connection_with_its_reason() {
-    let second_connect: &[u8] =
-        &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 0, 0, 0];
+    let second_connect: &[u8] = &[0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 0, 0, 0, 0];
     let cases: [(&str, Vec<u8>, u8); 9] = [
         ("a second CONNECT", second_connect.to_vec(), 0x82),
         ("packet type 0", vec![0x00, 0x00], 0x81),
         ("PUBLISH with QoS 3", vec![0x36, 5, 0, 1, b't', 0, 1], 0x81),
         ("a topic name with a wildcard", vec![0x30, 4, 0, 1, b'#', 0], 0x90),
-        ("an alias above the maximum", {
-            let mut out = Vec::new();
-            let packet = codec::PublishOut { topic_alias: Some(9999), ..codec::PublishOut::new("t", b"") };
-            codec::encode_publish(&mut out, V5, &packet).unwrap();
-            out
-        }, 0x94),
+        (
+            "an alias above the maximum",
+            {
+                let mut out = Vec::new();
+                let packet =
+                    codec::PublishOut { topic_alias: Some(9999), ..codec::PublishOut::new("t", b"") };
+                codec::encode_publish(&mut out, V5, &packet).unwrap();
+                out
+            },
+            0x94,
+        ),
         ("AUTH without enhanced authentication", vec![0xf0, 0x02, 0x18, 0x00], 0x82),
         ("a packet that only a server sends", vec![0xd0, 0x00], 0x82),
         ("a packet larger than allowed", vec![0x30, 0xff, 0xff, 0xff, 0x7f], 0x95),

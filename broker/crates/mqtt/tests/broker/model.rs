@@ -137,7 +137,9 @@ fn run(cores: u16, steps: &[Step]) {
                     broker.drop_connection(client);
                 }
             }
-            Step::Reconnect(who) if subscribers[*who].client.is_none() => subscribers[*who].connect(&mut broker),
+            Step::Reconnect(who) if subscribers[*who].client.is_none() => {
+                subscribers[*who].connect(&mut broker)
+            }
             Step::Reconnect(_) => {}
             Step::TakeOver(who) => subscribers[*who].connect(&mut broker),
             Step::Pass(millis) => broker.pass(u64::from(*millis)),

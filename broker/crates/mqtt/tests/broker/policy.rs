@@ -34,7 +34,11 @@ fn a_refused_publish_is_answered_and_ends_its_connection() {
         assert_eq!(broker.seen(client), answer, "{version:?} {qos:?}");
         assert_eq!(broker.closed(client), Some(Closed::NotAuthorized));
         let seen = broker.messages(watcher);
-        assert_eq!(seen, [("open".to_owned(), b"1".to_vec())], "what came before counts, what comes after does not");
+        assert_eq!(
+            seen,
+            [("open".to_owned(), b"1".to_vec())],
+            "what came before counts, what comes after does not"
+        );
         assert_eq!(broker.stats().denied_publish, 1);
     }
 }
@@ -59,7 +63,10 @@ fn a_refused_filter_fails_alone() {
         broker.change_rules(|rules| rules.no_subscribe.push("secret/#".to_owned()));
         let client = broker.connect("c", Options::new(version));
         broker.seen(client);
-        assert_eq!(broker.subscribe(client, 1, &[("a", QOS1), ("secret/#", QOS1), ("b", QOS0)]), [1, code, 0]);
+        assert_eq!(
+            broker.subscribe(client, 1, &[("a", QOS1), ("secret/#", QOS1), ("b", QOS0)]),
+            [1, code, 0]
+        );
         assert_eq!(broker.closed(client), None);
         broker.publish(client, "secret/x", b"", QOS0, false, 0);
         broker.publish(client, "b", b"", QOS0, false, 0);
@@ -147,7 +154,10 @@ fn queued_messages_of_a_revoked_filter_are_dropped() {
 fn on_revocation_can_unsubscribe_or_disconnect() {
     for (mode, closed) in [
         (OnRevocation::Unsubscribe, None),
-        (OnRevocation::Disconnect, Some(Closed::Revoked { reason_code: 0x87, text: "a subscription is no longer permitted" })),
+        (
+            OnRevocation::Disconnect,
+            Some(Closed::Revoked { reason_code: 0x87, text: "a subscription is no longer permitted" }),
+        ),
     ] {
         let mut broker = Broker::new(1);
         let client = broker.connect("c", Options::persistent(V5));

@@ -1,9 +1,9 @@
 //! Slow subscribers, and who waits for them.
 
-use moat_mqtt::codec::QoS;
+use moat_mqtt::codec::{self, Packet, QoS};
 use moat_mqtt::limits::Limits;
 
-use crate::harness::{Broker, Client, Options, V4, V5, publish_bytes};
+use crate::harness::{Broker, Client, Options, Seen, V4, V5, publish_bytes};
 
 const QOS0: QoS = QoS::AtMostOnce;
 const QOS1: QoS = QoS::AtLeastOnce;
@@ -62,7 +62,8 @@ fn nobody_waits_for_a_dead_subscriber() {
 
 #[test]
 fn publishers_on_other_cores_are_held_as_well() {
-    let mut broker = Broker::with_limits(2, Limits { output_high_water: 60_000, output_limit: 10 << 20, ..limits() });
+    let mut broker =
+        Broker::with_limits(2, Limits { output_high_water: 60_000, output_limit: 10 << 20, ..limits() });
     let slow = subscriber(&mut broker, "slow", QOS0);
     let far = (0..)
         .map(|n| format!("p{n}"))
@@ -91,6 +92,36 @@ fn messages_with_acknowledgement_wait_in_the_queue_of_a_slow_subscriber() {
     assert_eq!(broker.stats().dropped_queue_full, 0);
     broker.unclog(slow);
     assert_eq!(broker.messages(slow).len(), 300);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_for_a_client_that_keeps_up_slowly() {
+    for cores in [1, 2] {
+        let mut broker = Broker::with_limits(cores, Limits { queue_high_water: 100, ..Limits::default() });
+        let slow = broker.connect("slow", Options { receive_maximum: 10, ..Options::new(V5) });
+        broker.subscribe(slow, 1, &[("t", QOS1)]);
+        broker.seen(slow);
+        let publisher = broker.connect("p", Options::new(V5));
+        broker.seen(publisher);
+        let mut left = burst(5000, QOS1);
+        let (mut received, mut held) = (0, 0);
+        while received < 5000 {
+            if !left.is_empty() && broker.may_send(publisher) {
+                let consumed = broker.offer(publisher, &left);
+                left.drain(..consumed);
+            } else {
+                held += 1;
+            }
+            for packet in broker.seen(slow) {
+                let Seen::Publish { id, .. } = packet else { panic!("{packet:?}") };
+                received += 1;
+                broker.send(slow, &Packet::PubAck(codec::Ack::new(id, 0)));
+            }
+        }
+        assert!(held > 0, "the publisher had to wait");
+        assert_eq!(broker.stats().dropped_queue_full, 0);
+        assert_eq!(broker.seen(publisher).len(), 5000, "every message was acknowledged");
+    }
 }
 
 #[test]
