@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Policy;
-use super::tables::{Pipeline, Realm};
+use super::tables::{Pipeline, Realm, Table};
 use crate::bundle::{Bundle, Entry, EntryKey, EntryKind, Settings};
 
 impl Policy {
@@ -15,8 +15,8 @@ impl Policy {
         let mut policy = Self {
             settings: Settings::default(),
             digest: bundle.digest(),
-            realms: imbl::HashMap::default(),
-            pipelines: imbl::HashMap::default(),
+            realms: Table::default(),
+            pipelines: Table::default(),
         };
         for (key, entry) in bundle.iter() {
             policy.set(key, entry);
@@ -42,13 +42,17 @@ impl Policy {
     fn set(&mut self, key: &EntryKey, entry: &Arc<Entry>) {
         match &**entry {
             Entry::Settings(settings) => self.settings = *settings,
-            Entry::Realm(realm) => self.realm_mut(&key.name).enabled = Some(realm.enabled),
-            Entry::Pipeline(pipeline) => {
-                self.pipelines.insert(key.name.as_str().into(), Arc::new(Pipeline::new(pipeline)));
+            Entry::Realm(realm) => {
+                self.edit_realm(&key.name, |edited| edited.enabled = Some(realm.enabled));
             }
-            Entry::Role(role) => self.realm_mut(&key.realm).set_role(&key.name, entry, role),
+            Entry::Pipeline(pipeline) => {
+                self.pipelines.insert_mut(key.name.as_str().into(), Arc::new(Pipeline::new(pipeline)));
+            }
+            Entry::Role(role) => {
+                self.edit_realm(&key.realm, |realm| realm.set_role(&key.name, entry, role));
+            }
             Entry::Credential(credential) => {
-                self.realm_mut(&key.realm).set_credential(&key.name, entry, credential);
+                self.edit_realm(&key.realm, |realm| realm.set_credential(&key.name, entry, credential));
             }
         }
     }
@@ -56,18 +60,25 @@ impl Policy {
     fn remove(&mut self, key: &EntryKey) {
         match key.kind {
             EntryKind::Settings => self.settings = Settings::default(),
-            EntryKind::Realm => self.realm_mut(&key.name).enabled = None,
+            EntryKind::Realm => self.edit_realm(&key.name, |realm| realm.enabled = None),
             EntryKind::Pipeline => {
-                self.pipelines.remove(key.name.as_str());
+                self.pipelines.remove_mut(key.name.as_str());
             }
-            EntryKind::Role => self.realm_mut(&key.realm).remove_role(&key.name),
-            EntryKind::Credential => self.realm_mut(&key.realm).remove_credential(&key.name),
+            EntryKind::Role => self.edit_realm(&key.realm, |realm| realm.remove_role(&key.name)),
+            EntryKind::Credential => {
+                self.edit_realm(&key.realm, |realm| realm.remove_credential(&key.name));
+            }
         }
     }
 
-    /// The tables of a realm, made if need be: entries come in any order. Empty ones of realms that are gone are
-    /// harmless, because a realm without its own entry lets no one in.
-    fn realm_mut(&mut self, name: &str) -> &mut Realm {
-        self.realms.entry(name.into()).or_default()
+    /// Changes the tables of a realm, made if need be: entries come in any order. Empty ones of realms that are gone
+    /// are harmless, because a realm without its own entry lets no one in.
+    fn edit_realm(&mut self, name: &str, edit: impl FnOnce(&mut Realm)) {
+        if let Some(realm) = self.realms.get_mut(name) {
+            return edit(realm);
+        }
+        let mut realm = Realm::default();
+        edit(&mut realm);
+        self.realms.insert_mut(name.into(), realm);
     }
 }

@@ -20,7 +20,7 @@ pub use begin::{Attempt, Begin, CertificateId, Pending};
 pub use rejudge::{Ended, Rejudged};
 pub use role_keys::RoleKeys;
 
-use tables::{Pipeline, Realm};
+use tables::{Pipeline, Realm, Table};
 
 /// Why a client is not let in. The client sees the same answer for all; logs and metrics tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -85,8 +85,8 @@ impl Refusal {
 pub struct Policy {
     settings: Settings,
     digest: Digest,
-    realms: imbl::HashMap<Arc<str>, Realm>,
-    pipelines: imbl::HashMap<Arc<str>, Arc<Pipeline>>,
+    realms: Table<Arc<str>, Realm>,
+    pipelines: Table<Arc<str>, Arc<Pipeline>>,
 }
 
 impl Policy {

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use foldhash::quality::RandomState;
+use rpds::HashTrieMapSync;
 use smallvec::SmallVec;
 
 use crate::bundle::{
@@ -10,6 +12,9 @@ use crate::bundle::{
 };
 use crate::grants;
 use crate::rules::RuleSet;
+
+/// A persistent hash map. It goes by every bit of the hash, hence the hasher that mixes all of them well.
+pub(super) type Table<K, V> = HashTrieMapSync<K, V, RandomState>;
 
 /// A role and its permissions, compiled when the first client holds it and kept until the role changes.
 #[derive(Debug)]
@@ -75,11 +80,14 @@ type Names = SmallVec<[Arc<str>; 1]>;
 
 /// From a key to the resources that claim it.
 #[derive(Debug, Clone, Default)]
-struct Claims(imbl::HashMap<Box<str>, Names>);
+struct Claims(Table<Box<str>, Names>);
 
 impl Claims {
     fn add(&mut self, key: &str, name: &Arc<str>) {
-        let names = self.0.entry(key.into()).or_default();
+        let Some(names) = self.0.get_mut(key) else {
+            self.0.insert_mut(key.into(), Names::from_iter([Arc::clone(name)]));
+            return;
+        };
         if let Err(at) = names.binary_search(name) {
             names.insert(at, Arc::clone(name));
         }
@@ -89,7 +97,7 @@ impl Claims {
         let Some(names) = self.0.get_mut(key) else { return };
         names.retain(|known| &**known != name);
         if names.is_empty() {
-            self.0.remove(key);
+            self.0.remove_mut(key);
         }
     }
 
@@ -103,9 +111,9 @@ impl Claims {
 pub(super) struct Realm {
     /// Whether the realm is enabled; `None` while only its members are known.
     pub(super) enabled: Option<bool>,
-    roles: imbl::HashMap<Arc<str>, Arc<Role>>,
+    roles: Table<Arc<str>, Arc<Role>>,
     role_keys: Claims,
-    credentials: imbl::HashMap<Arc<str>, Arc<Credential>>,
+    credentials: Table<Arc<str>, Arc<Credential>>,
     usernames: Claims,
     subjects: Claims,
     fingerprints: Claims,
@@ -141,11 +149,12 @@ impl Realm {
         self.remove_role(name);
         let name: Arc<str> = name.into();
         role.role_keys.iter().for_each(|key| self.role_keys.add(key, &name));
-        self.roles.insert(name, Arc::new(Role { entry: Arc::clone(entry), rules: OnceLock::new() }));
+        self.roles.insert_mut(name, Arc::new(Role { entry: Arc::clone(entry), rules: OnceLock::new() }));
     }
 
     pub(super) fn remove_role(&mut self, name: &str) {
-        let Some(old) = self.roles.remove(name) else { return };
+        let Some(old) = self.roles.get(name).cloned() else { return };
+        self.roles.remove_mut(name);
         if let Entry::Role(role) = &*old.entry {
             role.role_keys.iter().for_each(|key| self.role_keys.drop(key, name));
         }
@@ -159,11 +168,12 @@ impl Realm {
         }
         self.authorization_keys.add(&credential.authorization_key, &name);
         let new = Credential { name: Arc::clone(&name), entry: Arc::clone(entry), rules: OnceLock::new() };
-        self.credentials.insert(name, Arc::new(new));
+        self.credentials.insert_mut(name, Arc::new(new));
     }
 
     pub(super) fn remove_credential(&mut self, name: &str) {
-        let Some(old) = self.credentials.remove(name) else { return };
+        let Some(old) = self.credentials.get(name).cloned() else { return };
+        self.credentials.remove_mut(name);
         if let Some(credential) = old.entry() {
             if let Some((claims, key)) = self.claims(&credential.identity) {
                 claims.drop(key, name);
