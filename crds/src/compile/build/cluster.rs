@@ -1,0 +1,105 @@
+//! An MqttCluster: its settings and its listeners.
+
+use std::sync::Arc;
+
+use moat_policy::bundle::ALL_LISTENERS;
+use moat_policy::{Entry, EntryKey, OnRevocation, Settings, SubscriptionMatching};
+
+use super::super::diagnostic::{Problem, Reason};
+use super::super::graph::Claim;
+use super::super::key::{Kind, ResourceKey};
+use super::super::secret::{TlsMaterial, readable, tls_material};
+use super::{Built, View};
+use crate::{ClientAuth, Listener, MqttClusterSpec, Protocol, SessionIdentity};
+
+/// A listener, with what its Secret holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSpec {
+    /// Its name.
+    pub name: String,
+    /// What is spoken on the port.
+    pub protocol: Protocol,
+    /// The TCP port.
+    pub port: u16,
+    /// Who may take over a stored session.
+    pub session_identity: SessionIdentity,
+    /// TLS, with protocol mqtts.
+    pub tls: Option<TlsSpec>,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSpec {
+    /// The Secret's name, for messages.
+    pub secret_name: String,
+    /// Whether clients show a certificate.
+    pub client_auth: ClientAuth,
+    /// What the Secret holds; `None` when it cannot be used, which a diagnostic explains. A listener that is already
+    /// open keeps what it has; one that is not cannot be opened.
+    pub material: Option<TlsMaterial>,
+}
+
+pub(super) fn build(view: &View<'_>, key: &ResourceKey, spec: &MqttClusterSpec) -> Option<Built> {
+    if view.cluster != Some(key) {
+        let problem = view.conflict(key)?;
+        return Some(Built { problems: vec![problem], ..Built::default() });
+    }
+    let settings = Settings {
+        on_revocation: match spec.policy.on_revocation {
+            crate::OnRevocation::Suspend => OnRevocation::Suspend,
+            crate::OnRevocation::Unsubscribe => OnRevocation::Unsubscribe,
+            crate::OnRevocation::Disconnect => OnRevocation::Disconnect,
+        },
+        subscription_matching: match spec.policy.subscription_matching {
+            crate::SubscriptionMatching::Containment => SubscriptionMatching::Containment,
+            crate::SubscriptionMatching::LevelByLevel => SubscriptionMatching::LevelByLevel,
+        },
+    };
+    let mut problems = Vec::new();
+    let listeners = spec.listeners.iter().enumerate();
+    let listeners =
+        listeners.map(|(i, listener)| self::listener(view, key, (i, listener), &mut problems)).collect();
+    Some(Built {
+        entry: Some((EntryKey::settings(), Entry::Settings(settings))),
+        problems,
+        wanted: None,
+        listeners: Some(listeners),
+    })
+}
+
+fn listener(
+    view: &View<'_>,
+    cluster: &ResourceKey,
+    (i, listener): (usize, &Listener),
+    problems: &mut Vec<Problem>,
+) -> ListenerSpec {
+    let scope = |name: &str| Claim::Scope { cluster: cluster.clone(), listener: Arc::from(name) };
+    if view
+        .graph
+        .holder(&scope(&listener.name))
+        .or_else(|| view.graph.holder(&scope(ALL_LISTENERS)))
+        .is_none()
+    {
+        let message = format!(
+            "listener `{0}` refuses everyone because no Pipeline is for it: make one with `listener: {0}` or \
+             `listener: ALL`",
+            listener.name
+        );
+        problems.push(Problem::warning(format!("spec.listeners[{i}]"), Reason::NoPipeline, message));
+    }
+    let tls = listener.tls.as_ref().map(|tls| {
+        let field = format!("spec.listeners[{i}].tls.secretName");
+        let secret = cluster.sibling(Kind::Secret, &tls.secret_name);
+        let material = readable(view.secret(&secret), &secret, "listener", &field)
+            .and_then(|content| tls_material(content, tls.client_auth, &tls.secret_name, &field));
+        let material = material.map_err(|problem| problems.push(problem)).ok();
+        TlsSpec { secret_name: tls.secret_name.clone(), client_auth: tls.client_auth, material }
+    });
+    ListenerSpec {
+        name: listener.name.clone(),
+        protocol: listener.protocol,
+        port: listener.port,
+        session_identity: listener.session_identity,
+        tls,
+    }
+}
