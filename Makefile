@@ -1,0 +1,102 @@
+# Every command of this project, and the whole of what CI runs. `make` alone lists them.
+# A step that needs a program installs it first: Debian packages through apt (.ci/prerequisites), cargo's tools under target/tools.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where cargo builds; everything else that a step makes lies below it too, so `make clean` is one line.
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The folder that `make run` serves.
+DIR ?= config/samples/quickstart
+# Further arguments of `make race`, such as RACE="--scenario fan-out --rounds 5".
+RACE ?=
+# Seconds that each fuzz target runs in `make fuzz-smoke`.
+FUZZ_SECONDS ?= 10
+
+.PHONY: help
+help: ## list these targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# What `make run` says to try, with the quickstart's users.
+define TRY
+
+In other terminals, try:
+
+  mosquitto_sub -V mqttv5 -u backendservice -P backendservice -t 'topic/+/status' -v
+      waits, and shows the status of every client
+
+  mosquitto_pub -V mqttv5 -i x -u frontendclient -P frontendclient -t topic/x/status -q 1 -m online
+      its own status: the first terminal shows "topic/x/status online"
+
+  mosquitto_pub -V mqttv5 -i x -u frontendclient -P frontendclient -t topic/y/status -q 1 -m online
+      the status of another: refused, "Not authorized"
+
+Ctrl-C stops the broker. The README goes on from here.
+
+endef
+export TRY
+
+.PHONY: run
+run: ## build the broker and serve config/samples/quickstart (another folder: make run DIR=...)
+	@.ci/prerequisites build clients
+	cargo build --locked --profile quick -p moat-broker -p kubectl-moat
+	@if [ "$(DIR)" = config/samples/quickstart ]; then echo "$$TRY"; fi
+	@exec $(TARGET)/quick/moat-broker run $(DIR)
+
+# The stories start the programs, so these are built beside the tests, once and with the same features.
+.PHONY: test
+test: ## every test of every crate, foreign MQTT clients included
+	@.ci/prerequisites build clients
+	cargo build --locked --workspace --bins --tests
+	cargo test --locked --workspace --no-fail-fast
+
+.PHONY: lint
+lint: ## clippy over everything, warnings are errors
+	cargo clippy --locked --workspace --all-targets --keep-going -- -D warnings
+
+.PHONY: fmt
+fmt: ## format everything
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## fail if anything is not formatted
+	cargo fmt --all -- --check
+
+.PHONY: docs
+docs: ## build the API documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --keep-going
+
+.PHONY: deny
+deny: ## licences, bans and sources of every dependency; advisories where their database can be reached
+	@.ci/deny
+
+.PHONY: generate
+generate: ## write crds/*.yaml anew from the types
+	cargo run --locked -q -p moat-crds --bin crdgen
+
+.PHONY: generate-check
+generate-check: ## fail if crds/*.yaml are not what the types say
+	cargo run --locked -q -p moat-crds --bin crdgen -- --check
+
+.PHONY: fuzz-smoke
+fuzz-smoke: ## run every fuzz target for FUZZ_SECONDS (10) each
+	@.ci/fuzz-smoke $(FUZZ_SECONDS)
+
+.PHONY: bench
+bench: ## criterion benchmarks of the crates (figures, no assertions)
+	cargo bench --locked --workspace
+
+.PHONY: race
+race: ## Moat beside mosquitto, rumqttd and a raw relay: one table (RACE="--scenario qos0 --seconds 5" for less or more)
+	@.ci/prerequisites build peers
+	cargo run --locked --release -q -p moat-race -- --peers $(TARGET)/peers --out $(TARGET)/race $(RACE)
+
+.PHONY: ci
+ci: ## what CI runs
+	@bash .ci/run
+
+.PHONY: clean
+clean: ## remove everything that was built
+	cargo clean
+	rm -rf broker/fuzz/target
