@@ -84,6 +84,7 @@ impl Collector for Broker {
         }
         let mut families = Families::default();
         self.traffic(&mut families, &stats);
+        self.connections(&mut families, &stats);
         self.logins(&mut families);
         self.policy(&mut families);
         families.0
@@ -92,17 +93,7 @@ impl Collector for Broker {
 
 impl Broker {
     fn traffic(&self, families: &mut Families, stats: &Stats) {
-        let io = &self.hub.io;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let by_qos = |counts: [u64; 3]| ["0", "1", "2"].into_iter().zip(counts).collect::<Vec<_>>();
-        families.gauge("moat_connections", "MQTT connections.", stats.connections as f64);
-        families.gauge("moat_sessions", "Sessions, connected or not.", stats.sessions as f64);
-        families.gauge("moat_subscriptions", "Subscriptions of all sessions.", stats.subscriptions as f64);
-        families.gauge(
-            "moat_subscriptions_suspended",
-            "Subscriptions that the policy does not allow at present.",
-            stats.suspended as f64,
-        );
         let retained = self.hub.shared.retained.usage();
         families.gauge("moat_retained_messages", "Retained messages.", retained.messages as f64);
         families.gauge("moat_retained_bytes", "Bytes of retained messages.", retained.bytes as f64);
@@ -131,6 +122,19 @@ impl Broker {
             "PUBLISH packets, wills and topic filters that the policy refused.",
             "activity",
             [("publish", stats.denied_publish), ("subscribe", stats.denied_subscribe)],
+        );
+    }
+
+    fn connections(&self, families: &mut Families, stats: &Stats) {
+        let io = &self.hub.io;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        families.gauge("moat_connections", "MQTT connections.", stats.connections as f64);
+        families.gauge("moat_sessions", "Sessions, connected or not.", stats.sessions as f64);
+        families.gauge("moat_subscriptions", "Subscriptions of all sessions.", stats.subscriptions as f64);
+        families.gauge(
+            "moat_subscriptions_suspended",
+            "Subscriptions that the policy does not allow at present.",
+            stats.suspended as f64,
         );
         families.counters(
             "moat_connections_closed_total",

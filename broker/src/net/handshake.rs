@@ -18,7 +18,7 @@ use super::listener::Listener;
 use super::socket::Socket;
 use super::tls::TlsSession;
 use super::worker::{Command, Worker};
-use crate::auth::{Attempt, certificate};
+use crate::auth::{Attempt, Refused, certificate};
 
 /// Time from the accepted socket to the complete CONNECT, TLS handshake included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,14 +77,30 @@ pub(crate) async fn greet(
             return Err(error.into());
         }
     };
+    match admit(worker, listener, &newcomer, &connect, peer).await? {
+        Ok(connecting) => newcomer.hand_over(worker, connecting),
+        Err(refused) => {
+            newcomer.refuse(connect.version, refused.reason_code).await;
+            Ok(())
+        }
+    }
+}
+
+/// Authenticates the sender of a CONNECT.
+async fn admit(
+    worker: &Rc<Worker>,
+    listener: &Listener,
+    newcomer: &Newcomer,
+    connect: &Connect<'_>,
+    peer: SocketAddr,
+) -> Result<Result<Connecting, Refused>, HandshakeError> {
+    if connect.properties.auth_method.is_some() {
+        return Ok(Err(Refused { reason_code: reason::BAD_AUTHENTICATION_METHOD }));
+    }
     let client_id = match connect.client_id {
         "" => assigned_client_id(),
         given => given.into(),
     };
-    if connect.properties.auth_method.is_some() {
-        newcomer.refuse(connect.version, reason::BAD_AUTHENTICATION_METHOD).await;
-        return Ok(());
-    }
     let certificate = match newcomer.tls.as_ref().and_then(|tls| tls.peer_certificate()) {
         Some(der) => Some(certificate::identify(der)?),
         None => None,
@@ -99,28 +115,24 @@ pub(crate) async fn greet(
     };
     let admission = match worker.hub.authenticator.authenticate(&attempt).await {
         Ok(admission) => admission,
-        Err(refused) => {
-            newcomer.refuse(connect.version, refused.reason_code).await;
-            return Ok(());
-        }
+        Err(refused) => return Ok(Err(refused)),
     };
-    let connecting = Connecting {
+    Ok(Ok(Connecting {
         assigned: connect.client_id.is_empty(),
         version: connect.version,
         clean_start: connect.clean_start,
         keep_alive: connect.keep_alive,
-        session_expiry: session_expiry(&connect),
+        session_expiry: session_expiry(connect),
         receive_maximum: connect.properties.receive_maximum,
         max_packet: connect.properties.max_packet_size,
         problem_information: connect.properties.request_problem_info,
-        will: will(&connect),
+        will: will(connect),
         identity: admission.identity,
         any_identity: listener.any_identity,
         guard: admission.guard,
         judged_at: admission.judged_at,
         client_id,
-    };
-    newcomer.hand_over(worker, connecting)
+    }))
 }
 
 impl Newcomer {

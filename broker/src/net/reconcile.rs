@@ -70,7 +70,7 @@ impl Listeners {
 
     fn open_or_change(&mut self, spec: &ListenerSpec) -> Result<(), String> {
         let any_identity = spec.session_identity == SessionIdentity::Any;
-        let tls = spec.tls.as_ref().map(|tls| tls_parameters(tls)).transpose()?;
+        let tls = spec.tls.as_ref().map(tls_parameters).transpose()?;
         if let Some(open) = self.open.get_mut(&spec.name)
             && let (Some(current), Some(tls)) = (&open.listener.tls, &tls)
             && open.spec.session_identity == spec.session_identity

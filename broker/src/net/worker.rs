@@ -68,13 +68,16 @@ pub(crate) struct WorkerHandle {
     pub(crate) swept: AtomicU64,
 }
 
+/// A place for the socket of one session's connection.
+type Place = Option<(ConnectionRef, Rc<Socket>)>;
+
 /// A worker from inside, on its own thread.
 pub(crate) struct Worker {
     pub(crate) id: u16,
     pub(crate) hub: Arc<Hub>,
     pub(crate) core: RefCell<Core>,
     /// By the session's place; a connection's socket is in the place of its session.
-    pub(crate) sockets: RefCell<Vec<Option<(ConnectionRef, Rc<Socket>)>>>,
+    pub(crate) sockets: RefCell<Vec<Place>>,
     pub(crate) read_buffer: RefCell<Vec<u8>>,
     pub(crate) plaintext: RefCell<Vec<u8>>,
     pub(crate) flusher: Notify,

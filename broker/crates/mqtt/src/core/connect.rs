@@ -66,6 +66,10 @@ impl Core {
     pub fn connect(&mut self, mut connecting: Connecting) -> Result<ConnectionRef, Refusal> {
         let existing = self.sessions.find(&connecting.client_id);
         self.admit(&mut connecting, existing)?;
+        while connecting.judged_at != self.shared.policy_epoch() {
+            // The policy changed while this one was being asked: nothing is answered by an older one.
+            self.admit(&mut connecting, existing)?;
+        }
         let resumed = existing.filter(|session| self.take_over(*session, connecting.clean_start));
         let expiry = connecting.session_expiry.min(self.longest_expiry());
         let mut connection = Box::new(self.open(&connecting));

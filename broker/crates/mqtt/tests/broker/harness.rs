@@ -230,6 +230,7 @@ impl Broker {
         self.send_raw(client, &out);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a PUBLISH in one line reads best in a test")]
     pub(crate) fn publish(
         &mut self,
         client: Client,
@@ -457,6 +458,7 @@ fn take(output: &mut moat_mqtt::core::Output, pipe: &mut Pipe) -> bool {
     progress && output.is_empty()
 }
 
+#[expect(clippy::too_many_arguments, reason = "a PUBLISH in one line reads best in a test")]
 pub(crate) fn publish_bytes(
     version: Version,
     topic: &str,
