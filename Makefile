@@ -11,6 +11,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DIR ?= config/samples/quickstart
 # Further arguments of `make race`, such as RACE="--scenario fan-out --rounds 5".
 RACE ?=
+# Further arguments of `make figures`, such as FIGURES="--edits 20 --reloads 1".
+FIGURES ?=
 # Seconds that each fuzz target runs in `make fuzz-smoke`.
 FUZZ_SECONDS ?= 10
 
@@ -91,6 +93,11 @@ bench: ## criterion benchmarks of the crates (figures, no assertions)
 race: ## Moat beside mosquitto, rumqttd and a raw relay: one table (RACE="--scenario qos0 --seconds 5" for less or more)
 	@.ci/prerequisites build peers
 	cargo run --locked --release -q -p moat-race -- --peers $(TARGET)/peers --out $(TARGET)/race $(RACE)
+
+.PHONY: figures
+figures: ## Moat alone: start, edit to enforced, reload under traffic (FIGURES="--edits 20" for less; wants an idle machine)
+	@.ci/prerequisites build
+	cargo run --locked --release -q -p moat-race -- live --out $(TARGET)/figures $(FIGURES)
 
 .PHONY: ci
 ci: ## what CI runs
