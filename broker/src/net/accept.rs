@@ -89,12 +89,7 @@ pub(crate) async fn refuse(socket: &Socket, version: Version, reason_code: u8) {
     }
     let mut output = moat_mqtt::core::Output::from(handshake::refusal(version, reason_code));
     socket.flush(&mut output, &mut false);
-    if let Some(tls) = &socket.tls {
-        let mut tls = tls.borrow_mut();
-        tls.close_notify();
-        // The peer may be gone; the socket is closed right after.
-        let _ = tls.write_to(socket.write_half(), &mut false);
-    }
+    socket.close();
 }
 
 /// Connections of one worker that have not completed their CONNECT; further ones are closed at once.

@@ -1,11 +1,12 @@
 //! Once per turn of the runtime: one write for each connection that has something to send.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use moat_mqtt::core::{Closed, Core, Farewell};
+use moat_mqtt::core::{Closed, Core, Farewell, Output};
 use tracing::debug;
 
-use super::socket::Flushed;
+use super::socket::{Flushed, Socket};
 use super::worker::Worker;
 
 /// The worker's flusher. It is woken after the tasks that produced output, so it runs after all that were ready.
@@ -54,20 +55,34 @@ pub(crate) fn farewells(worker: &Worker, core: &mut Core) {
     }
 }
 
-/// Sends a connection's last bytes as far as the socket takes them at once, and ends it.
+/// Time that a client has to take the last bytes of its connection.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Sends a connection's last bytes and ends it.
 fn part(worker: &Worker, mut farewell: Farewell) {
     let Some(socket) = worker.uninstall(farewell.connection) else { return };
     if !matches!(farewell.cause, Closed::Lost | Closed::Disconnected { .. }) {
         debug!(cause = ?farewell.cause, slot = farewell.connection.session.slot, "connection ended by the broker");
     }
-    let mut progress = false;
-    socket.flush(&mut farewell.output, &mut progress);
-    if let Some(tls) = &socket.tls {
-        let mut tls = tls.borrow_mut();
-        tls.close_notify();
-        // The peer may be gone; the socket is closed right after.
-        let _ = tls.write_to(socket.write_half(), &mut progress);
-    }
     socket.ended.set(true);
     socket.wake();
+    if socket.flush(&mut farewell.output, &mut false) == Flushed::Blocked {
+        // The socket is full, or has just come from another core and is not known to be writable yet.
+        tokio::task::spawn_local(linger(socket, farewell.output));
+    } else {
+        socket.close();
+    }
+}
+
+async fn linger(socket: Rc<Socket>, mut output: Output) {
+    let last_bytes = async {
+        while std::future::poll_fn(|cx| socket.poll_writable(cx)).await.is_ok() {
+            if socket.flush(&mut output, &mut false) != Flushed::Blocked {
+                break;
+            }
+        }
+    };
+    // Whoever does not take them in time does without.
+    let _ = tokio::time::timeout(LINGER, last_bytes).await;
+    socket.close();
 }

@@ -119,6 +119,16 @@ impl Socket {
 }
 
 impl Socket {
+    /// Tells a TLS peer that nothing more comes. The socket itself is closed when its last owner drops it.
+    pub(crate) fn close(&self) {
+        if let Some(tls) = &self.tls {
+            let mut tls = tls.borrow_mut();
+            tls.close_notify();
+            // The peer may be gone.
+            let _ = tls.write_to(&self.write, &mut false);
+        }
+    }
+
     /// Waits until the socket takes bytes again.
     pub(crate) fn poll_writable(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<io::Result<()>> {
         self.write.as_ref().poll_write_ready(cx)
