@@ -15,7 +15,7 @@ use crate::router::{Route, SessionRef};
 /// Bytes to other cores after which a publisher asks for a credit.
 const LANE_BATCH: usize = 64 << 10;
 /// Credits that a publisher may have asked for without being held.
-const LANE_CREDITS: u32 = 4;
+const LANE_CREDITS: u32 = 16;
 
 /// Whether a connection may go on reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
