@@ -154,6 +154,7 @@ impl<F: FnMut(&mut FolderSource)> Follower<F> {
         while !left().is_zero() && self.source.has_lost() {
             self.wait(QUIET.min(left()))?;
         }
+        self.watched.renew(self.source.dir());
         self.set_busy();
         (self.on_change)(&mut self.source);
         Ok(())

@@ -73,6 +73,10 @@ impl Compiler {
 
     /// Takes the changes in their order and returns what is compiled now.
     pub fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Compiled {
+        let changes = changes.into_iter();
+        let count = changes.size_hint().0;
+        self.objects.reserve(count);
+        self.graph.reserve(count);
         let mut dirty = FastSet::default();
         for change in changes {
             self.take(change, &mut dirty);

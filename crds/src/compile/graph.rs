@@ -145,6 +145,12 @@ impl Claimants {
 }
 
 impl Graph {
+    /// Makes room for so many more resources: tables that grow step by step hash everything again at each step.
+    pub(super) fn reserve(&mut self, resources: usize) {
+        self.referrers.reserve(resources);
+        self.claimants.reserve(resources);
+    }
+
     /// Replaces the footprint of `who` (an empty one: it is new, or gone). Everyone else whose diagnosis may differ
     /// for what is claimed now is added to `touched`.
     pub(super) fn replace(

@@ -6,12 +6,9 @@ use std::collections::HashSet;
 use moat_policy::bundle::MAX_ENTRY_BYTES;
 
 use super::diagnostic::{Problem, Reason};
-use super::permission::check as check_permission;
+use super::permission::{self, Form};
 use super::resource::Spec;
-use crate::{
-    CredentialSpec, MqttClusterSpec, PermissionForm, PermissionItem, PipelineSpec, Protocol, RealmSpec,
-    RoleSpec,
-};
+use crate::{CredentialSpec, MqttClusterSpec, PermissionItem, PipelineSpec, Protocol, RealmSpec, RoleSpec};
 
 /// What is wrong with the spec itself; empty when it can be used.
 pub(super) fn validate(spec: &Spec) -> Vec<Problem> {
@@ -20,7 +17,7 @@ pub(super) fn validate(spec: &Spec) -> Vec<Problem> {
         Spec::Realm(spec) => realm(spec),
         Spec::Pipeline(spec) => pipeline(spec),
         Spec::Role(spec) => role(spec),
-        Spec::Permission(spec) => check_permission(spec, "spec"),
+        Spec::Permission(spec) => below("spec", permission::check(&spec.into())),
         Spec::Credential(spec) => credential(spec),
     }
 }
@@ -122,12 +119,23 @@ fn permissions(items: &[PermissionItem], others: usize) -> Vec<Problem> {
     }
     let mut problems = Vec::new();
     for (i, item) in items.iter().enumerate() {
-        let at = format!("spec.permissions[{i}]");
-        match item.form() {
-            Some(PermissionForm::Reference(_)) => {}
-            Some(PermissionForm::Inline(spec)) => problems.extend(check_permission(&spec, &at)),
-            None => problems.push(invalid(at, "a permission is a ref, or a topicFilter with an activity")),
+        let found = match permission::form(item) {
+            Some(Form::Reference(_)) => continue,
+            Some(Form::Inline(body)) => permission::check(&body),
+            None => vec![invalid("", "a permission is a ref, or a topicFilter with an activity")],
+        };
+        if !found.is_empty() {
+            problems.extend(below(&format!("spec.permissions[{i}]"), found));
         }
+    }
+    problems
+}
+
+/// The problems of a part, as problems of the whole.
+fn below(at: &str, mut problems: Vec<Problem>) -> Vec<Problem> {
+    for problem in &mut problems {
+        problem.field =
+            if problem.field.is_empty() { at.to_owned() } else { format!("{at}.{}", problem.field) };
     }
     problems
 }

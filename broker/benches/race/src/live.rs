@@ -161,7 +161,8 @@ fn reloads(bench: &Bench, fleet: &Fleet, count: usize) -> Result<Vec<Row>> {
             .remark(everything),
         row("round trip, no reload", reloads.calm, Detail::Pause),
         row("round trip, during the reloads", reloads.during, Detail::Pause)
-            .target("max", Duration::from_millis(10)),
+            .target("max", Duration::from_millis(10))
+            .remark(format!("longest: {}", report::list(&reloads.longest))),
     ])
 }
 

@@ -4,9 +4,9 @@ use moat_policy::{Entry, EntryKey, PermissionEntry, RoleEntry};
 
 use super::super::diagnostic::Problem;
 use super::super::key::{Kind, ResourceKey};
-use super::super::permission;
+use super::super::permission::{self, Form};
 use super::{Built, Membership, View, not_found};
-use crate::{PermissionForm, PermissionItem, RoleSpec};
+use crate::{PermissionItem, RoleSpec};
 
 pub(super) fn build(view: &View<'_>, key: &ResourceKey, spec: &RoleSpec) -> Option<Built> {
     let problem = match view.of_realm(key, &spec.realm_ref.name) {
@@ -37,14 +37,14 @@ pub(super) fn permissions(
 ) -> Vec<PermissionEntry> {
     let mut entries = Vec::with_capacity(items.len());
     for (i, item) in items.iter().enumerate() {
-        match item.form() {
-            Some(PermissionForm::Inline(spec)) => {
-                entries.push(permission::entry(&spec, format!("{} permissions[{i}]", key.short())));
+        match permission::form(item) {
+            Some(Form::Inline(body)) => {
+                entries.push(permission::entry(&body, format!("{} permissions[{i}]", key.short())));
             }
-            Some(PermissionForm::Reference(name)) => {
+            Some(Form::Reference(name)) => {
                 let permission = key.sibling(Kind::Permission, name);
                 match view.permission(&permission) {
-                    Some(spec) => entries.push(permission::entry(spec, permission.short())),
+                    Some(spec) => entries.push(permission::entry(&spec.into(), permission.short())),
                     None => problems.push(not_found(format!("spec.permissions[{i}].ref"), &permission)),
                 }
             }

@@ -145,19 +145,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn rejected(resource: Resource, readable: bool) -> Option<Rejected> {
+fn rejected(resource: Resource, readable: bool) -> Rejected {
     let key = resource.key();
     let spec = match resource {
-        Resource::MqttCluster(r) => Spec::MqttCluster(r.spec),
-        Resource::Realm(r) => Spec::Realm(r.spec),
-        Resource::Pipeline(r) => Spec::Pipeline(r.spec),
-        Resource::Role(r) => Spec::Role(r.spec),
-        Resource::Permission(r) => Spec::Permission(r.spec),
-        Resource::Credential(r) => Spec::Credential(r.spec),
-        Resource::Secret(_) => return None,
+        Resource::MqttCluster(r) => Some(Spec::MqttCluster(r.spec)),
+        Resource::Realm(r) => Some(Spec::Realm(r.spec)),
+        Resource::Pipeline(r) => Some(Spec::Pipeline(r.spec)),
+        Resource::Role(r) => Some(Spec::Role(r.spec)),
+        Resource::Permission(r) => Some(Spec::Permission(r.spec)),
+        Resource::Credential(r) => Some(Spec::Credential(r.spec)),
+        Resource::Secret(_) => None,
     };
     let problems = vec![Problem::error("spec", Reason::Invalid, "unreadable")];
-    Some(Rejected { key, version: Version::default(), problems, readable: readable.then_some(spec) })
+    Rejected { key, version: Version::default(), problems, readable: spec.filter(|_| readable) }
 }
 
 /// Turns a step into changes, and makes the same change to the resources of the whole compile.
@@ -169,8 +169,8 @@ fn changes(step: Step, resources: &mut Resources, now: &Compiled) -> Vec<Change>
         }
         Step::Reject(resource, readable) => {
             let rejected = rejected(resource, readable);
-            rejected.iter().for_each(|rejected| resources.reject(rejected.clone()));
-            rejected.map(Change::Reject).into_iter().collect()
+            resources.reject(rejected.clone());
+            vec![Change::Reject(rejected)]
         }
         Step::Delete(kind, name) => {
             resources.remove(&key(kind, name));

@@ -127,3 +127,24 @@ fn a_listener_without_a_pipeline_is_told() {
     let with = compiler.apply([Change::Upsert(pipeline("own", "backend"))]);
     assert_eq!(with.diagnostics, []);
 }
+
+#[test]
+fn a_pipeline_that_relies_on_a_realm_of_another_cluster_refuses_everyone() {
+    let other = json!({ "listeners": [{ "name": "backend", "protocol": "mqtt", "port": 1884 }] });
+    let theirs = json!({ "clusterRef": { "name": "other" }, "kubernetes": {} });
+    let mut all = with([
+        resource("MqttCluster", "other", other),
+        resource("Realm", "theirs", theirs),
+        resource("Pipeline", "one", pipeline_spec("backend", "theirs")),
+    ]);
+    let cluster = super::super::ClusterSelection::Named { namespace: "iot".into(), name: "fleet".into() };
+    let options = Options { cluster, ..Options::default() };
+    let before = compile(&options, all.clone(), &LastGood::new(), &Verifiers::new());
+    assert_eq!(said(&before, Kind::Pipeline, "one").len(), 2);
+    assert!(messages(&before, Kind::Pipeline, "one").contains("belongs to another cluster"));
+    assert!(before.bundle.get(&EntryKey::pipeline("backend")).is_some(), "its listener does not fall to ALL");
+    assert!(before.bundle.get(&EntryKey::realm("theirs")).is_none());
+    all.insert(resource("Realm", "theirs", json!({ "clusterRef": { "name": "fleet" }, "kubernetes": {} })));
+    let healed = compile(&options, all, &LastGood::new(), &Verifiers::new());
+    assert_eq!(healed.diagnostics, []);
+}

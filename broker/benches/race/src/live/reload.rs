@@ -39,7 +39,12 @@ pub(crate) struct Reloads {
     pub(crate) calm: Option<Spread>,
     /// Round trips during reloads.
     pub(crate) during: Option<Spread>,
+    /// The longest round trips during reloads, longest first, at most [`LONGEST`].
+    pub(crate) longest: Vec<Duration>,
 }
+
+/// How many of the longest round trips are told: one pause of a second is another matter than many.
+const LONGEST: usize = 8;
 
 /// One round trip.
 struct RoundTrip {
@@ -79,8 +84,11 @@ pub(crate) fn measure(bench: &Bench, fleet: &Fleet, count: usize) -> Result<Relo
     let spread = |trips: Vec<&RoundTrip>| {
         Spread::of(with_missed(&trips.iter().map(|trip| trip.took).collect::<Vec<_>>(), INTERVAL))
     };
+    let mut longest: Vec<Duration> = during.iter().map(|trip| trip.took).collect();
+    longest.sort_unstable_by(|a, b| b.cmp(a));
+    longest.truncate(LONGEST);
     let durations = spans.iter().map(|(from, to)| *to - *from).collect();
-    Ok(Reloads { durations, calm: spread(calm), during: spread(during) })
+    Ok(Reloads { durations, calm: spread(calm), during: spread(during), longest })
 }
 
 /// Swaps in one revision after another; returns from when to when each was being taken into force.

@@ -103,6 +103,11 @@ pub(crate) fn json(heading: &str, rows: &[Row]) -> String {
     format!("{:#}\n", json!({ "heading": heading, "results": rows }))
 }
 
+/// Several of them.
+pub(crate) fn list(durations: &[Duration]) -> String {
+    durations.iter().map(|duration| millis(*duration)).collect::<Vec<_>>().join(", ")
+}
+
 /// Milliseconds with as many digits as mean something.
 fn millis(duration: Duration) -> String {
     let value = duration.as_secs_f64() * 1e3;

@@ -104,7 +104,8 @@ impl Scene {
     /// Fills `folder`, which is empty: the two users beside nothing, or beside a fleet. The edited file is one of the
     /// fleet's.
     pub(crate) fn build(folder: &Path, port: u16, fleet: Option<&Fleet>) -> Result<Self> {
-        fs::write(folder.join("live.yaml"), live(port, resources::ARGON2ID))?;
+        let hearer = resources::user(HEARER, resources::ARGON2ID, HEARER);
+        fs::write(folder.join("live.yaml"), live(port, resources::ARGON2ID) + &hearer)?;
         let scene = match fleet {
             None => Self { edited: folder.join("right.yaml"), beside: String::new() },
             Some(fleet) => {
@@ -133,12 +134,11 @@ impl Scene {
     }
 }
 
-/// Everything but the role of [`HEARER`].
+/// A broker that lets [`TELLER`] in, with the verifier `hash` of its password.
 pub(crate) fn live(port: u16, hash: &str) -> String {
     [
         resources::foundation(port, Door::Realm),
         resources::user(TELLER, hash, TELLER),
-        resources::user(HEARER, hash, HEARER),
         resources::role(TELLER, "publish, subscribe", ["live/#".to_owned()]),
     ]
     .concat()
