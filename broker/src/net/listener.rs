@@ -75,6 +75,9 @@ fn bind_one(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
+    if shared {
+        // Only the real sockets listen: a client that reached the one that looks for a free port would be cut off.
+        socket.listen(BACKLOG)?;
+    }
     Ok(socket.into())
 }
