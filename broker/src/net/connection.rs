@@ -156,7 +156,7 @@ impl Connection {
             let outcome = tls.decrypt(ciphertext, &mut plaintext);
             if tls.wants_write() {
                 // Alerts, key updates and tickets; what the socket does not take follows with the next output.
-                let _ = tls.write_to(self.socket.write_half(), &mut false);
+                let _ = tls.write_to(self.socket.write_half().as_ref(), &mut false);
             }
             outcome
         };

@@ -183,7 +183,7 @@ impl Newcomer {
 
     fn write_tls(&mut self) -> io::Result<()> {
         let Some(tls) = &mut self.tls else { return Ok(()) };
-        match tls.write_to_stream(&self.stream) {
+        match tls.write_to(&self.stream, &mut false) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),
         }

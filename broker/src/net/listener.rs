@@ -60,7 +60,7 @@ impl Listener {
         Self { name: name.into(), tls: tls.map(ArcSwap::new), any_identity, sockets: Mutex::new(sockets) }
     }
 
-    /// The same sockets under changed settings: what the kernel has queued stays.
+    /// The socket of one worker; none if it was taken before.
     pub(crate) fn take_socket(&self, worker: u16) -> Option<TcpListener> {
         self.sockets.lock().get_mut(usize::from(worker))?.take()
     }

@@ -101,7 +101,7 @@ impl Socket {
 
     fn flush_tls(&self, tls: &mut TlsSession, output: &mut Output, progress: &mut bool) -> Flushed {
         loop {
-            match tls.write_to(&self.write, progress) {
+            match tls.write_to(self.write.as_ref(), progress) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flushed::Blocked,
                 Err(_) => return Flushed::Broken,
@@ -125,7 +125,7 @@ impl Socket {
             let mut tls = tls.borrow_mut();
             tls.close_notify();
             // The peer may be gone.
-            let _ = tls.write_to(&self.write, &mut false);
+            let _ = tls.write_to(self.write.as_ref(), &mut false);
         }
     }
 

@@ -4,7 +4,6 @@ use std::io::{self, Read, Write};
 
 use rustls::ServerConnection;
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
 
 /// Ciphertext buffered inside rustls at the most, beyond one chunk.
 const BUFFER_LIMIT: usize = 256 << 10;
@@ -58,22 +57,12 @@ impl TlsSession {
     }
 
     /// Writes the waiting ciphertext.
-    pub(crate) fn write_to(&mut self, socket: &OwnedWriteHalf, progress: &mut bool) -> io::Result<()> {
-        while self.connection.wants_write() {
-            if self.connection.write_tls(&mut TrySocket(socket.as_ref()))? == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            *progress = true;
-        }
-        Ok(())
-    }
-
-    /// As [`TlsSession::write_to`], before the socket is split.
-    pub(crate) fn write_to_stream(&mut self, socket: &TcpStream) -> io::Result<()> {
+    pub(crate) fn write_to(&mut self, socket: &TcpStream, progress: &mut bool) -> io::Result<()> {
         while self.connection.wants_write() {
             if self.connection.write_tls(&mut TrySocket(socket))? == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
+            *progress = true;
         }
         Ok(())
     }

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use super::Core;
 use super::connection::ConnectionRef;
-use super::delivery::millis;
 use super::output::Output;
 use super::turn::Stop;
 use crate::Millis;
@@ -262,11 +261,5 @@ impl Core {
                 self.end(reference, Closed::KeepAlive);
             }
         }
-    }
-
-    /// Ticks should come at least this often, in milliseconds, while somebody waits for a slow reader.
-    #[must_use]
-    pub fn tick_interval(&self) -> Millis {
-        (millis(self.shared.limits.stall) / 2).max(1)
     }
 }
