@@ -5,11 +5,13 @@
 //! - [`schema::check`] judges an object by its CRD's own schema and rules, as the API server does.
 //! - [`file::read`] makes resources of a file and [`file::assemble`] one input of several.
 //! - [`mod@compile`] makes the policy of resources.
+//! - [`delivery`] is how that policy travels to the pods.
 
 mod cluster;
 pub mod compile;
 mod credential;
 pub mod definition;
+pub mod delivery;
 pub mod file;
 mod object;
 mod permission;
@@ -21,7 +23,7 @@ pub mod schema;
 
 pub use cluster::{
     ClientAuth, Listener, ListenerTls, MqttCluster, MqttClusterSpec, MqttClusterStatus, OnRevocation,
-    PolicySettings, Protocol, SessionIdentity, SubscriptionMatching,
+    PolicySettings, Protocol, SessionIdentity, Storage, SubscriptionMatching,
 };
 pub use credential::{CertificateMatch, Credential, CredentialSpec};
 pub use object::{LocalRef, Status};

@@ -1,5 +1,6 @@
 //! What goes into `compile`: resources, those that could not be used, and changes to both.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostic::Problem;
 use super::key::{Kind, ResourceKey};
-use super::secret::KNOWN_KEYS;
+use super::secret::{KNOWN_KEYS, USES};
 use super::verifiers::VerifierKey;
 use crate::{
     Credential, CredentialSpec, MqttCluster, MqttClusterSpec, Permission, PermissionSpec, Pipeline,
@@ -72,9 +73,8 @@ impl Resource {
             Self::Credential(Credential { metadata, spec, .. }) => {
                 (Version::of(&metadata), Spec::Credential(spec).into())
             }
-            Self::Secret(secret) => {
-                (Version::of(&secret.metadata), Content::Secret(SecretContent::of(secret).into()))
-            }
+            // Which version of a Secret it is means nothing: its content does.
+            Self::Secret(secret) => (Version::default(), Content::Secret(SecretContent::of(secret).into())),
         }
     }
 }
@@ -140,7 +140,7 @@ pub(super) enum Content {
     /// A resource of ours.
     Spec(Arc<Spec>),
     /// A Secret.
-    Secret(Arc<SecretContent>),
+    Secret(Box<SecretContent>),
 }
 
 impl From<Spec> for Content {
@@ -153,7 +153,7 @@ impl From<Spec> for Content {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SecretContent {
     /// The value of the label [`crate::USE_LABEL`].
-    pub(super) used_for: Option<Box<str>>,
+    pub(super) used_for: Option<Cow<'static, str>>,
     /// The values in the order of [`KNOWN_KEYS`].
     values: Box<[(&'static str, SecretValue)]>,
 }
@@ -168,9 +168,13 @@ pub(super) enum SecretValue {
 }
 
 impl SecretContent {
-    fn of(secret: Secret) -> Self {
+    pub(super) fn of(secret: Secret) -> Self {
         let Secret { metadata, data, string_data, .. } = secret;
-        let used_for = metadata.labels.and_then(|mut labels| labels.remove(crate::USE_LABEL)).map(Into::into);
+        let used_for = metadata.labels.and_then(|mut labels| labels.remove(crate::USE_LABEL));
+        let used_for = used_for.map(|used_for| {
+            let usual = USES.into_iter().find(|usual| *usual == used_for);
+            usual.map_or(Cow::Owned(used_for), Cow::Borrowed)
+        });
         let (mut data, mut texts) = (data.unwrap_or_default(), string_data.unwrap_or_default());
         let text = |text| SecretValue::Text(SecretString::new(text));
         let values = KNOWN_KEYS.into_iter().filter_map(|key| {

@@ -1,11 +1,10 @@
 //! What a Secret must hold to be used, by what it is used for. Messages never hold a value.
 
-use std::sync::Arc;
-
-use moat_policy::SecretString;
+use k8s_openapi::api::core::v1::Secret;
+use moat_policy::{Digest, SecretString};
+use sha2::{Digest as _, Sha256};
 
 use super::diagnostic::{Problem, Reason};
-use super::key::ResourceKey;
 use super::resource::{SecretContent, SecretValue};
 use crate::{ClientAuth, USE_LABEL};
 
@@ -22,6 +21,9 @@ const CLIENT_CA: &str = "ca.crt";
 
 /// All keys that are read.
 pub(super) const KNOWN_KEYS: [&str; 5] = [HASH, PASSWORD, TLS_CERTIFICATE, TLS_KEY, CLIENT_CA];
+
+/// What Secrets are used for.
+pub(super) const USES: [&str; 3] = ["credential", "realm", "listener"];
 
 /// What a Credential's Secret holds.
 pub(super) enum Proof {
@@ -42,14 +44,37 @@ pub struct TlsMaterial {
     pub client_ca: Option<SecretString>,
 }
 
+impl TlsMaterial {
+    /// Reads a listener's Secret.
+    ///
+    /// # Errors
+    /// When a key is missing or no PEM text; the message names it.
+    pub fn of(secret: Secret, client_auth: ClientAuth) -> Result<Self, Problem> {
+        let name = secret.metadata.name.clone().unwrap_or_default();
+        tls_material(&SecretContent::of(secret), client_auth, &name, "")
+    }
+
+    /// Tells one material from another without telling what it is: its private key is no password that could be
+    /// guessed.
+    pub fn revision(&self) -> Digest {
+        let mut hash = Sha256::new();
+        let parts = [Some(&self.certificate_chain), Some(&self.private_key), self.client_ca.as_ref()];
+        for part in parts {
+            let text = part.map_or("", SecretString::expose);
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        Digest(hash.finalize().into())
+    }
+}
+
 /// A Secret that may be read for `used_for`.
 pub(super) fn readable<'a>(
-    secret: Option<&'a Arc<SecretContent>>,
-    key: &ResourceKey,
+    secret: Option<&'a SecretContent>,
+    (namespace, name): (&str, &str),
     used_for: &str,
     field: &str,
 ) -> Result<&'a SecretContent, Problem> {
-    let (name, namespace) = (&key.name, &key.namespace);
     let label = |overwrite: &str| {
         format!(
             "`kubectl label secret {name} -n {namespace} {USE_LABEL}={used_for}{overwrite}` (in a file: under metadata.labels)"

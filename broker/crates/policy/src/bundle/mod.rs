@@ -20,6 +20,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
@@ -31,7 +32,7 @@ pub use entry::{
     Settings, SubscriptionMatching,
 };
 pub use permission::{Activities, Activity, PermissionEntry, QosSet, RetainRule, SharedSubscriptionRule};
-pub use shard::{Family, MAX_ENTRY_BYTES, Prefix, Shard, TARGET_SHARD_BYTES};
+pub use shard::{Family, InvalidPrefix, MAX_ENTRY_BYTES, Prefix, Shard, TARGET_SHARD_BYTES};
 
 use shard::{Record, Records, place};
 use tree::Node;
@@ -109,6 +110,40 @@ impl Bundle {
                 }
                 bundle.family_mut(record.key.kind).set(record, 0);
             }
+        }
+        Ok(bundle)
+    }
+
+    /// The bundle without the shards `gone`, and with the entries of the shards `new` (as [`Shard::to_json`] wrote
+    /// them). A changed shard is named in `gone` and given in `new`. Costs what changes; whether the outcome is what
+    /// was meant is told by its [`Self::digest`].
+    ///
+    /// # Errors
+    /// When one of `new` is not a shard of this schema, or holds a key that is there already.
+    pub fn replace<'a>(
+        &self,
+        gone: &[(Family, Prefix)],
+        new: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<Self, BundleError> {
+        let mut bundle = self.clone();
+        let leaving = self.shards().filter(|shard| gone.contains(&(shard.family(), shard.prefix())));
+        // Kept aside: a key that leaves one shard may enter another, equal or not.
+        let mut left: HashSet<&EntryKey> =
+            leaving.flat_map(|shard| shard.records.as_slice()).map(|r| &*r.key).collect();
+        let mut entered = HashSet::new();
+        for json in new {
+            for record in Records::read(json)? {
+                let key = Arc::clone(&record.key);
+                if (bundle.get(&key).is_some() && !left.remove(&*key)) || !entered.insert(Arc::clone(&key)) {
+                    return Err(BundleError::Duplicate { key: (*key).clone() });
+                }
+                if bundle.get(&key).is_none_or(|old| *old != record.entry) {
+                    bundle.family_mut(key.kind).set(record, 0);
+                }
+            }
+        }
+        for key in left {
+            bundle.remove(key);
         }
         Ok(bundle)
     }

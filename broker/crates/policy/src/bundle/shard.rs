@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,29 @@ impl fmt::Display for Prefix {
             return f.write_str("-");
         }
         (0..self.len).try_for_each(|i| f.write_str(if self.bits << i >> 63 == 1 { "1" } else { "0" }))
+    }
+}
+
+/// A text is no prefix: `0` and `1`, at most 64 of them, or `-` for the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a prefix must be `-`, or 1 to 64 of `0` and `1`")]
+pub struct InvalidPrefix;
+
+impl FromStr for Prefix {
+    type Err = InvalidPrefix;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPrefix> {
+        if text == "-" {
+            return Ok(Self::default());
+        }
+        if text.is_empty() || text.len() > usize::from(Self::MAX_LEN) {
+            return Err(InvalidPrefix);
+        }
+        text.bytes().try_fold(Self::default(), |prefix, bit| match bit {
+            b'0' => Ok(prefix.child(false)),
+            b'1' => Ok(prefix.child(true)),
+            _ => Err(InvalidPrefix),
+        })
     }
 }
 
@@ -248,6 +272,11 @@ impl Shard<'_> {
     #[must_use]
     pub fn entries(&self) -> usize {
         self.records.records.len()
+    }
+
+    /// The keys of its entries, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &EntryKey> {
+        self.records.records.iter().map(|record| &*record.key)
     }
 
     /// SHA-256 over [`Self::to_json`]; computed once per content.

@@ -220,3 +220,39 @@ fn what_does_not_belong_is_refused() {
         assert_eq!(Bundle::from_shards([bad.as_bytes()]).unwrap_err().reason(), "MalformedShard", "{bad}");
     }
 }
+
+#[test]
+fn replacing_the_shards_that_changed_makes_the_same_bundle() {
+    let old = fleet(2_000, 0);
+    for edit in [fleet(2_000, 7), fleet(2_500, 0), fleet(30, 0), Bundle::new()] {
+        let known: Vec<_> = old.shards().map(|s| (s.family(), s.prefix(), s.digest())).collect();
+        let new: Vec<_> = edit.shards().map(|s| (s.family(), s.prefix(), s.digest())).collect();
+        let gone: Vec<_> = known.iter().filter(|s| !new.contains(s)).map(|(f, p, _)| (*f, *p)).collect();
+        let come: Vec<_> = edit
+            .shards()
+            .filter(|s| !known.contains(&(s.family(), s.prefix(), s.digest())))
+            .map(|s| s.to_json())
+            .collect();
+        let replaced = old.replace(&gone, come.iter().map(Vec::as_slice)).unwrap();
+        assert_eq!(replaced.digest(), edit.digest());
+        assert_eq!(replaced.len(), edit.len());
+    }
+}
+
+#[test]
+fn a_shard_that_repeats_a_key_of_another_is_refused() {
+    let old = fleet(2_000, 0);
+    let first = old.shards().next().unwrap().to_json();
+    let again = old.replace(&[], [first.as_slice()]);
+    assert!(matches!(again, Err(BundleError::Duplicate { .. })), "{again:?}");
+}
+
+/// So many realms, every `odd`th of them switched off.
+fn fleet(realms: usize, odd: usize) -> Bundle {
+    let mut bundle = Bundle::new();
+    for i in 0..realms {
+        let entry = Entry::Realm(RealmEntry { enabled: odd == 0 || i % odd != 0 });
+        bundle.set(EntryKey::realm(format!("realm-{i}-{}", "x".repeat(150))), Arc::new(entry)).unwrap();
+    }
+    bundle
+}
