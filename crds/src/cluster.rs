@@ -43,8 +43,10 @@ use crate::rule;
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].reason"
     ),
+    printcolumn(name = "Version", type_ = "string", json_path = ".status.version", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = rule::cluster_name()
+    validation = rule::cluster_name(),
+    validation = rule::service_names()
 )]
 #[serde(rename_all = "camelCase")]
 pub struct MqttClusterSpec {
@@ -65,6 +67,42 @@ pub struct MqttClusterSpec {
     /// How the policy is enforced on sessions that are already there. Hot.
     #[serde(default)]
     pub policy: PolicySettings,
+
+    /// Version of the brokers: a tag of the broker image. Unset (default): the version of the operator that first saw
+    /// the cluster; it is recorded in `status.version` and stays, whatever becomes of the operator, until this field
+    /// says otherwise. A change replaces the pods, one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = rule::IMAGE_TAG))]
+    pub version: Option<String>,
+
+    /// The volume of each broker pod, on which it keeps the last good policy. Given when the cluster is created, and
+    /// fixed from then on. Without Kubernetes there is no volume, and this says nothing.
+    #[serde(default)]
+    #[x_kube(validation = rule::storage_is_fixed())]
+    pub storage: Storage,
+}
+
+/// The volume of a broker pod.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Storage {
+    /// Size of the volume: a whole number with M, G or T (powers of 1000) or Mi, Gi or Ti (powers of 1024). Default
+    /// 1Gi. Fixed once the cluster exists.
+    #[serde(default = "one_gibibyte")]
+    #[schemars(length(min = 2, max = 16), regex(pattern = rule::VOLUME_SIZE))]
+    pub size: String,
+
+    /// Name of the StorageClass that makes the volume. Default: the one that Kubernetes takes when nothing is said;
+    /// `""` asks for a volume that was made by hand and has no class. Fixed once the cluster exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253), regex(pattern = rule::STORAGE_CLASS))]
+    pub storage_class_name: Option<String>,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { size: one_gibibyte(), storage_class_name: None }
+    }
 }
 
 /// One network port and the protocol spoken on it.
@@ -72,8 +110,9 @@ pub struct MqttClusterSpec {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rule::mqtts_needs_tls(), validation = rule::mqtt_has_no_tls())]
 pub struct Listener {
-    /// Name of the listener, unique in the cluster: 1 to 63 of lower-case letters, digits and '-'. A Pipeline names
-    /// it in `spec.listener`. A renamed listener is a new one: its port is closed and opened again.
+    /// Name of the listener, unique in the cluster: 1 to 61 of lower-case letters, digits and '-', and with the
+    /// cluster's name at most 62, because both together name its Service. A Pipeline names it in `spec.listener`. A
+    /// renamed listener is a new one: its port is closed and opened again.
     #[schemars(length(min = 1, max = 63), regex(pattern = rule::DNS_LABEL))]
     pub name: String,
 
@@ -81,9 +120,10 @@ pub struct Listener {
     /// `tls` describes). Hot.
     pub protocol: Protocol,
 
-    /// TCP port, 1 to 65535, unique in the cluster; usual are 1883 for `mqtt` and 8883 for `mqtts`. Hot: the old
-    /// port stops accepting.
+    /// TCP port, 1 to 65535, unique in the cluster, and not 9400 to 9409, which are the pod's own; usual are 1883
+    /// for `mqtt` and 8883 for `mqtts`. Hot: the old port stops accepting.
     #[schemars(range(min = 1, max = 65535))]
+    #[x_kube(validation = rule::port_not_reserved())]
     pub port: u16,
 
     /// Certificate of the listener and what it asks of its clients. Required with `protocol: mqtts`, refused with
@@ -204,9 +244,18 @@ pub struct MqttClusterStatus {
     #[serde(default)]
     pub replicas: i32,
 
+    /// Number of broker pods that are ready: they accept clients and enforce a policy.
+    #[serde(default)]
+    pub ready_replicas: i32,
+
     /// Label selector of the broker pods, as text; what `kubectl scale` and autoscalers read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
+
+    /// The version that the pods have or are being given: `spec.version`, or else the one recorded when the operator
+    /// first saw the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 
     /// `Accepted`, `Ready`, `Reconciling`, `Stalled`, `PolicyApplied` ("3/3 pods at sha256:…"), `Available` and
     /// `Progressing`.
@@ -217,4 +266,8 @@ pub struct MqttClusterStatus {
 
 fn one() -> i32 {
     1
+}
+
+fn one_gibibyte() -> String {
+    "1Gi".to_owned()
 }

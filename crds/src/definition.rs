@@ -10,7 +10,7 @@ mod yaml;
 use std::sync::OnceLock;
 
 use kube::CustomResourceExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Credential, MqttCluster, Permission, Pipeline, Realm, Role};
 
@@ -39,11 +39,22 @@ impl Definition {
 
     /// The file's content.
     pub fn yaml(&self) -> String {
-        let header =
-            "# Generated from the types in crds/src by `cargo run -p moat-crds --bin crdgen`; not edited.\n";
-        format!("{header}{}", yaml::write(&self.object))
+        format!("{HEADER}{}", yaml::write(&self.object))
+    }
+
+    /// The content of the file of the same name in the chart `moat-crds`: the same, and that helm never deletes it,
+    /// because with the definition the API server deletes every object of the kind.
+    pub fn chart_template(&self) -> String {
+        let mut object = self.object.clone();
+        object["metadata"]["annotations"] = json!({ "helm.sh/resource-policy": "keep" });
+        // What helm takes for a template of its own is said as text.
+        let text = yaml::write(&object).replace("{{", "{{ `{{` }}");
+        format!("{HEADER}{text}")
     }
 }
+
+const HEADER: &str =
+    "# Generated from the types in crds/src by `cargo run -p moat-crds --bin crdgen`; not edited.\n";
 
 /// All six, in the order of their file names.
 pub fn definitions() -> &'static [Definition] {

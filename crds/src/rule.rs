@@ -9,6 +9,13 @@ pub(crate) const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 pub(crate) const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// A listener's name, or the word for all of them.
 pub(crate) const LISTENER_SCOPE: &str = "^(ALL|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$";
+/// What an image registry takes for a tag.
+pub(crate) const IMAGE_TAG: &str = "^[A-Za-z0-9_][A-Za-z0-9_.-]*$";
+/// A whole number of bytes with a unit, small enough for any arithmetic with it.
+pub(crate) const VOLUME_SIZE: &str = "^[1-9][0-9]{0,5}(M|G|T|Mi|Gi|Ti)$";
+/// A StorageClass's name, or nothing: no class.
+pub(crate) const STORAGE_CLASS: &str =
+    r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$";
 
 fn rule(expression: &str, message: &str) -> Rule {
     Rule::new(expression).message(message)
@@ -20,6 +27,32 @@ pub(crate) fn cluster_name() -> Rule {
         "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,46}[a-z0-9])?$')",
         "the name becomes part of names of Services and pods: use at most 48 of lower-case letters, digits and '-', \
          beginning with a letter and not ending with '-'",
+    )
+}
+
+/// Each listener has a Service, named after the cluster and the listener.
+pub(crate) fn service_names() -> Rule {
+    rule(
+        "self.spec.listeners.all(listener, size(self.metadata.name) + size(listener.name) <= 62)",
+        "the names of the cluster and of a listener together become the name of a Service: use at most 62 characters \
+         for both, for example a shorter name of the listener",
+    )
+}
+
+/// The pod's health and admin ports, and room for more.
+pub(crate) fn port_not_reserved() -> Rule {
+    rule(
+        "self < 9400 || self > 9409",
+        "ports 9400 to 9409 are the broker's own, for health and administration: use another port",
+    )
+}
+
+/// A claim's template cannot change, and its size only where the StorageClass can grow volumes.
+pub(crate) fn storage_is_fixed() -> Rule {
+    rule(
+        "self == oldSelf",
+        "storage cannot change while the cluster exists: keep what it was, or delete the MqttCluster and its claims \
+         (kubectl delete pvc -l moat.dev/cluster=NAME) and apply it again",
     )
 }
 

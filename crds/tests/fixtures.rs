@@ -1,6 +1,8 @@
 //! The fixtures under `valid/` and `invalid/`: what the API server accepts and refuses, and in which words. The
 //! `# expect:` lines of an invalid one were printed by the API server's own validation code (Kubernetes 1.34), so
-//! that agreeing with them is agreeing with it.
+//! that agreeing with them is agreeing with it. Under `changes/` are two states of one object: the first is accepted,
+//! and the second, written over it, too, unless there are `# expect:` lines. Files have no state before, so there the
+//! rules about changes are evaluated by kube-cel's own walk.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
@@ -8,38 +10,70 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use kube_cel::{ValidationError, ValidationErrors, Validator};
 use moat_crds::definition::definitions;
 use moat_crds::file;
 use moat_crds::schema::{Fault, FaultKind, check};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const EXPECT: &str = "# expect: ";
 
-/// Every fixture of a folder: name, text, the one object in it.
-fn fixtures(folder: &str) -> Vec<(String, String, Value)> {
+/// Every fixture of a folder: name, text, the objects in it.
+fn files<const N: usize>(folder: &str) -> Vec<(String, String, [Value; N])> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut found: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| {
             let path = entry.unwrap().path();
             let text = fs::read_to_string(&path).unwrap();
-            let mut documents = file::parse(text.as_bytes()).unwrap();
-            assert_eq!(documents.len(), 1, "{}: a fixture is one object", path.display());
+            let objects: Vec<_> =
+                file::parse(text.as_bytes()).unwrap().into_iter().map(|document| document.value).collect();
+            assert_eq!(objects.len(), N, "{}: objects", path.display());
+            let objects = <[Value; N]>::try_from(objects).unwrap();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            (name, text, documents.remove(0).value)
+            (name, text, objects)
         })
         .collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));
     found
 }
 
+/// Every fixture of a folder of fixtures with one object: name, text, the object.
+fn fixtures(folder: &str) -> Vec<(String, String, Value)> {
+    files(folder).into_iter().map(|(name, text, [object])| (name, text, object)).collect()
+}
+
+/// What the fixture says that the API server says.
+fn expected(text: &str) -> BTreeSet<String> {
+    text.lines().filter_map(|line| line.strip_prefix(EXPECT)).map(str::to_owned).collect()
+}
+
+/// A rule by its kind, its place (items of lists are `[*]`) and its message.
+type Named = (String, String, String);
+
+/// Which rules refuse to let an object become another, both of which are valid; and the words of the API server.
+fn refused(before: &Value, after: &Value) -> Vec<(Named, String)> {
+    let kind = after["kind"].as_str().unwrap();
+    let (mut before, mut after) = (before.clone(), after.clone());
+    check(kind, &mut before).unwrap();
+    check(kind, &mut after).unwrap();
+    let schema = definitions().iter().find(|definition| definition.kind == kind).unwrap().schema();
+    let verdict = Validator::new().validate(schema, &after, Some(&before));
+    let errors = verdict.err().map(ValidationErrors::into_vec).unwrap_or_default();
+    let named = |error: ValidationError| {
+        let said = format!("{}: Invalid value: \"object\": {}", error.field_path, error.message);
+        ((kind.to_owned(), without_indexes(&error.field_path), error.message), said)
+    };
+    errors.into_iter().map(named).collect()
+}
+
 fn judge(object: &Value) -> Vec<Fault> {
     check(object["kind"].as_str().unwrap(), &mut object.clone()).err().unwrap_or_default()
 }
 
-/// Every rule of every CRD, as (kind, place, message); items of lists are `[*]`.
-fn rules() -> BTreeSet<(String, String, String)> {
-    fn walk(kind: &str, schema: &Value, place: &str, all: &mut BTreeSet<(String, String, String)>) {
+/// Every rule of every CRD.
+fn rules() -> BTreeSet<Named> {
+    fn walk(kind: &str, schema: &Value, place: &str, all: &mut BTreeSet<Named>) {
         for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
             let message = rule["message"].as_str().expect("every rule has a message").to_owned();
             assert!(
@@ -99,8 +133,7 @@ fn every_valid_fixture_is_accepted() {
 fn every_invalid_fixture_is_refused_with_the_api_servers_words() {
     let mut different = BTreeMap::new();
     for (name, text, object) in fixtures("invalid") {
-        let expected: BTreeSet<_> =
-            text.lines().filter_map(|line| line.strip_prefix(EXPECT)).map(str::to_owned).collect();
+        let expected = expected(&text);
         assert!(!expected.is_empty(), "{name} says nothing with {EXPECT:?}");
         let found: BTreeSet<_> = judge(&object).iter().map(Fault::to_string).collect();
         if found != expected {
@@ -110,6 +143,14 @@ fn every_invalid_fixture_is_refused_with_the_api_servers_words() {
         }
     }
     assert!(different.is_empty(), "(missing, too many) per fixture: {different:#?}");
+}
+
+#[test]
+fn every_change_is_accepted_or_refused_as_its_fixture_says() {
+    for (name, text, [before, after]) in files("changes") {
+        let found: BTreeSet<_> = refused(&before, &after).into_iter().map(|(_, said)| said).collect();
+        assert_eq!(found, expected(&text), "{name}");
+    }
 }
 
 #[test]
@@ -129,11 +170,32 @@ fn every_rule_has_a_fixture_that_obeys_it_and_one_that_breaks_it() {
             broken.insert((kind.to_owned(), without_indexes(&fault.path), message));
         }
     }
+    for (_, _, [before, after]) in files("changes") {
+        broken.extend(refused(&before, &after).into_iter().map(|(rule, _)| rule));
+    }
     let rules = rules();
     assert!(rules.len() > 30, "only {} rules were found", rules.len());
     for rule in &rules {
         assert!(obeyed.contains(&(rule.0.clone(), rule.1.clone())), "no valid fixture reaches {rule:?}");
         assert!(broken.contains(rule), "no invalid fixture breaks {rule:?}");
+    }
+}
+
+#[test]
+fn the_charts_templates_are_the_crds_and_stay_when_the_chart_goes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/moat-crds/templates");
+    for definition in definitions() {
+        let found = fs::read_to_string(folder.join(definition.file)).unwrap();
+        assert!(
+            found == definition.chart_template(),
+            "charts/moat-crds/templates/{} is stale: run `cargo run -p moat-crds --bin crdgen`",
+            definition.file
+        );
+        // Nothing in it is helm's to fill in, so it reads as it will be applied.
+        let mut read_back = file::parse(found.as_bytes()).unwrap().remove(0).value;
+        let annotations = read_back["metadata"].as_object_mut().unwrap().remove("annotations").unwrap();
+        assert_eq!(annotations, json!({ "helm.sh/resource-policy": "keep" }));
+        assert_eq!(read_back, definition.object);
     }
 }
 

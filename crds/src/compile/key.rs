@@ -25,6 +25,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::MqttCluster,
+        Self::Realm,
+        Self::Pipeline,
+        Self::Role,
+        Self::Permission,
+        Self::Credential,
+        Self::Secret,
+    ];
+
     /// The kind as it stands in YAML.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,20 +1,20 @@
 //! The last valid form of every resource: an explicit input, so that a digest stays a function of inputs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rpds::RedBlackTreeMapSync;
 use serde::{Deserialize, Serialize};
 
 use super::key::ResourceKey;
 use super::resource::{Spec, Version};
 
-/// The last valid forms, by resource. Clones are cheap and share what later edits leave alone.
+/// Last valid forms, by resource.
 ///
 /// A form is used only for the object (by uid) that had it, and only while that object's spec is invalid. What such
 /// a form refers to is looked up anew each time: a right whose Permission, Role or Secret is gone does not come back.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<(ResourceKey, Form)>", into = "Vec<(ResourceKey, Form)>")]
-pub struct LastGood(RedBlackTreeMapSync<ResourceKey, Form>);
+pub struct LastGood(BTreeMap<ResourceKey, Form>);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Form {
@@ -30,7 +30,7 @@ impl LastGood {
 
     /// For how many resources a form is known.
     pub fn len(&self) -> usize {
-        self.0.size()
+        self.0.len()
     }
 
     /// Whether none is known.
@@ -38,27 +38,32 @@ impl LastGood {
         self.0.is_empty()
     }
 
+    /// The resources of which a form is known, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &ResourceKey> {
+        self.0.keys()
+    }
+
+    /// Keeps only the forms of these resources.
+    pub fn retain(&mut self, mut keep: impl FnMut(&ResourceKey) -> bool) {
+        self.0.retain(|key, _| keep(key));
+    }
+
+    /// Adds the forms of another; of two for one resource, the other's stays.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The form of this very object.
     pub(super) fn get(&self, key: &ResourceKey, version: &Version) -> Option<&Arc<Spec>> {
         self.0.get(key).filter(|form| form.version.uid == version.uid).map(|form| &form.spec)
     }
 
-    pub(super) fn set(&mut self, key: &ResourceKey, version: &Version, spec: &Arc<Spec>) {
-        let form = Form { version: version.clone(), spec: spec.clone() };
-        self.0.insert_mut(key.clone(), form);
+    pub(super) fn set(&mut self, key: ResourceKey, version: Version, spec: Arc<Spec>) {
+        self.0.insert(key, Form { version, spec });
     }
 
     pub(super) fn remove(&mut self, key: &ResourceKey) {
-        // Looked at first: the way down unshares.
-        if self.0.contains_key(key) {
-            self.0.remove_mut(key);
-        }
-    }
-
-    /// Keeps only forms of resources that `exists`.
-    pub(super) fn retain(&mut self, mut exists: impl FnMut(&ResourceKey) -> bool) {
-        let gone: Vec<_> = self.0.keys().filter(|key| !exists(key)).cloned().collect();
-        gone.iter().for_each(|key| self.remove(key));
+        self.0.remove(key);
     }
 }
 
@@ -70,6 +75,6 @@ impl From<Vec<(ResourceKey, Form)>> for LastGood {
 
 impl From<LastGood> for Vec<(ResourceKey, Form)> {
     fn from(all: LastGood) -> Self {
-        all.0.iter().map(|(key, form)| (key.clone(), form.clone())).collect()
+        all.0.into_iter().collect()
     }
 }

@@ -1,8 +1,8 @@
 //! From resources to policy: pure, deterministic, incremental. No I/O, no clock.
 //!
 //! [`compile`] makes the [`Bundle`] of one MqttCluster and says what is wrong with the resources. The same inputs
-//! make the same digest, in whatever order they come. [`Compiler`] is the same for changes: it holds indexes of who
-//! names whom, and builds again only what a change can touch.
+//! make the same digest, in whatever order they come. [`Compiler`] is the same for changes, and [`Compilation`] the
+//! same for all clusters at once: it holds indexes of who names whom, and builds again only what a change can touch.
 //!
 //! What it holds to:
 //! - A reference to nothing grants nothing, is a [`Diagnostic`], and heals when its target appears.
@@ -13,15 +13,20 @@
 //!   used keeps its listener from the Pipeline of `ALL`.
 
 mod build;
+mod compilation;
 mod compiler;
 mod diagnostic;
 mod footprint;
 mod graph;
 mod key;
 mod last_good;
+mod made;
+mod names;
+mod object;
 mod permission;
 mod resource;
 mod secret;
+mod state;
 mod validate;
 mod verifiers;
 
@@ -34,20 +39,20 @@ use std::sync::Arc;
 use moat_policy::Bundle;
 
 pub use build::{ListenerSpec, TlsSpec};
+pub use compilation::Compilation;
 pub use compiler::Compiler;
 pub use diagnostic::{Diagnostic, Problem, Reason, Severity};
 pub use key::{Kind, ResourceKey};
 pub use last_good::LastGood;
+pub use made::Changed;
 pub use resource::{Change, DEFAULT_NAMESPACE, Rejected, Resource, Resources, Spec, Version};
 pub use secret::TlsMaterial;
+pub use state::{CompiledCluster, State};
 pub use verifiers::{VerifierKey, Verifiers, Wanted};
 
 /// The keys come from within the cluster, and the hash is seeded: the standard library's slower one buys nothing.
 type FastMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 type FastSet<K> = HashSet<K, foldhash::fast::RandomState>;
-
-/// All resources by name.
-type Objects = FastMap<ResourceKey, compiler::Object>;
 
 /// Which cluster is compiled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -84,6 +89,26 @@ pub struct Options {
     pub conflicts: Conflicts,
 }
 
+/// What a compilation is held to.
+struct Rules {
+    scope: Scope,
+    conflicts: Conflicts,
+}
+
+/// Which clusters are compiled.
+#[derive(PartialEq)]
+enum Scope {
+    Every,
+    One(ClusterSelection),
+}
+
+impl Rules {
+    /// Whether a cluster claims to be the only one.
+    fn is_the_only_one(&self) -> bool {
+        self.scope == Scope::One(ClusterSelection::Only)
+    }
+}
+
 /// What comes of a compile.
 #[derive(Clone, Debug)]
 pub struct Compiled {
@@ -93,8 +118,6 @@ pub struct Compiled {
     pub bundle: Bundle,
     /// What there is to say, ordered by resource.
     pub diagnostics: Vec<Diagnostic>,
-    /// The last valid forms, for the next compile.
-    pub last_good: LastGood,
     /// The listeners of the cluster, in its order.
     pub listeners: Vec<ListenerSpec>,
     /// Passwords to be hashed: hand the verifiers in ([`Verifiers::insert`], or [`Change::Verified`]) and compile
@@ -110,7 +133,5 @@ pub fn compile(
     verifiers: &Verifiers,
 ) -> Compiled {
     let mut compiler = Compiler::new(options.clone(), last_good.clone(), verifiers.clone());
-    let _ = compiler.apply(resources.into_changes());
-    compiler.settle_last_good();
-    compiler.compiled()
+    compiler.apply(resources.into_changes())
 }

@@ -134,6 +134,20 @@ pub enum Spec {
     Credential(CredentialSpec),
 }
 
+impl Spec {
+    /// The kind of the resource.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::MqttCluster(_) => Kind::MqttCluster,
+            Self::Realm(_) => Kind::Realm,
+            Self::Pipeline(_) => Kind::Pipeline,
+            Self::Role(_) => Kind::Role,
+            Self::Permission(_) => Kind::Permission,
+            Self::Credential(_) => Kind::Credential,
+        }
+    }
+}
+
 /// What a resource says.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Content {

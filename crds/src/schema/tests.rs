@@ -21,6 +21,7 @@ fn a_valid_object_gets_its_defaults() {
             "replicas": 1,
             "listeners": [{ "name": "mqtt", "protocol": "mqtt", "port": 1883, "sessionIdentity": "owner" }],
             "policy": { "onRevocation": "suspend", "subscriptionMatching": "containment" },
+            "storage": { "size": "1Gi" },
         })
     );
 }

@@ -1,15 +1,12 @@
 //! An MqttCluster: its settings and its listeners.
 
-use std::sync::Arc;
-
 use moat_policy::bundle::ALL_LISTENERS;
 use moat_policy::{Entry, EntryKey, OnRevocation, Settings, SubscriptionMatching};
 
 use super::super::diagnostic::{Problem, Reason};
-use super::super::graph::Claim;
-use super::super::key::{Kind, ResourceKey};
+use super::super::graph::Field;
 use super::super::secret::{TlsMaterial, readable, tls_material};
-use super::{Built, View};
+use super::{Built, View, Who};
 use crate::{ClientAuth, Listener, MqttClusterSpec, Protocol, SessionIdentity};
 
 /// A listener, with what its Secret holds.
@@ -39,10 +36,9 @@ pub struct TlsSpec {
     pub material: Option<TlsMaterial>,
 }
 
-pub(super) fn build(view: &View<'_>, key: &ResourceKey, spec: &MqttClusterSpec) -> Option<Built> {
-    if view.cluster != Some(key) {
-        let problem = view.conflict(key)?;
-        return Some(Built { problems: vec![problem], ..Built::default() });
+pub(super) fn build(view: &View<'_>, who: Who<'_>, spec: &MqttClusterSpec) -> Option<Built> {
+    if !view.compiles(who.id) {
+        return view.conflict(who).map(Built::from);
     }
     let settings = Settings {
         on_revocation: match spec.policy.on_revocation {
@@ -58,9 +54,9 @@ pub(super) fn build(view: &View<'_>, key: &ResourceKey, spec: &MqttClusterSpec) 
     let mut problems = Vec::new();
     let listeners = spec.listeners.iter().enumerate();
     let listeners =
-        listeners.map(|(i, listener)| self::listener(view, key, (i, listener), &mut problems)).collect();
+        listeners.map(|(i, listener)| self::listener(view, who, (i, listener), &mut problems)).collect();
     Some(Built {
-        entry: Some((EntryKey::settings(), Entry::Settings(settings))),
+        entry: Some((who.id, EntryKey::settings(), Entry::Settings(settings))),
         problems,
         wanted: None,
         listeners: Some(listeners),
@@ -69,17 +65,12 @@ pub(super) fn build(view: &View<'_>, key: &ResourceKey, spec: &MqttClusterSpec) 
 
 fn listener(
     view: &View<'_>,
-    cluster: &ResourceKey,
+    who: Who<'_>,
     (i, listener): (usize, &Listener),
     problems: &mut Vec<Problem>,
 ) -> ListenerSpec {
-    let scope = |name: &str| Claim::Scope { cluster: cluster.clone(), listener: Arc::from(name) };
-    if view
-        .graph
-        .holder(&scope(&listener.name))
-        .or_else(|| view.graph.holder(&scope(ALL_LISTENERS)))
-        .is_none()
-    {
+    let has_pipeline = |scope: &str| view.graph.holder(Field::Scope(who.id), scope).is_some();
+    if !has_pipeline(&listener.name) && !has_pipeline(ALL_LISTENERS) {
         let message = format!(
             "listener `{0}` refuses everyone because no Pipeline is for it: make one with `listener: {0}` or \
              `listener: ALL`",
@@ -89,8 +80,8 @@ fn listener(
     }
     let tls = listener.tls.as_ref().map(|tls| {
         let field = format!("spec.listeners[{i}].tls.secretName");
-        let secret = cluster.sibling(Kind::Secret, &tls.secret_name);
-        let material = readable(view.secret(&secret), &secret, "listener", &field)
+        let name = (&*who.key.namespace, &*tls.secret_name);
+        let material = readable(view.secret(who, &tls.secret_name), name, "listener", &field)
             .and_then(|content| tls_material(content, tls.client_auth, &tls.secret_name, &field));
         let material = material.map_err(|problem| problems.push(problem)).ok();
         TlsSpec { secret_name: tls.secret_name.clone(), client_auth: tls.client_auth, material }

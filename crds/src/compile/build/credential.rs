@@ -1,40 +1,36 @@
 //! A Credential: how a client proves who it is, and what it holds.
 
-use std::sync::Arc;
-
 use moat_policy::{CertificateMatch, CredentialEntry, CredentialIdentity, Entry, EntryKey, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use super::super::diagnostic::{Problem, Reason};
-use super::super::graph::Claim;
-use super::super::key::{Kind, ResourceKey};
 use super::super::resource::Version;
 use super::super::secret::{self, Proof};
 use super::super::validate::fingerprint;
 use super::super::verifiers::{VerifierKey, Wanted};
 use super::role::permissions;
-use super::{Built, Membership, View};
+use super::{Built, Membership, View, Who};
 use crate::CredentialSpec;
 
 pub(super) fn build(
     view: &View<'_>,
-    (key, version): (&ResourceKey, &Version),
+    (who, version): (Who<'_>, &Version),
     spec: &CredentialSpec,
 ) -> Option<Built> {
-    let problem = match view.of_realm(key, &spec.realm_ref.name) {
+    let cluster = match view.of_realm(who, &spec.realm_ref.name) {
         Membership::Others => return None,
-        Membership::Dangling(problem) => Some(problem),
-        Membership::Ours => view.conflict(key),
+        Membership::Dangling(problem) => return Some(problem.into()),
+        Membership::Of(cluster) => cluster,
     };
-    if let Some(problem) = problem {
-        return Some(Built { problems: vec![problem], ..Built::default() });
+    if let Some(problem) = view.conflict(who) {
+        return Some(problem.into());
     }
     let mut problems = Vec::new();
     let mut wanted = None;
     let identity = match certificate(spec) {
         Some(certificate) => CredentialIdentity::Certificate(certificate),
         None => {
-            let verifier = verifier(view, (key, version), spec, &mut problems);
+            let verifier = verifier(view, (who, version), spec, &mut problems);
             let verifier = verifier.unwrap_or_else(|missing| {
                 wanted = Some(missing);
                 None
@@ -42,24 +38,25 @@ pub(super) fn build(
             CredentialIdentity::Password { username: spec.username.clone().unwrap_or_default(), verifier }
         }
     };
-    let roles = roles(view, key, spec, &mut problems);
-    let authorization_key = authorization_key(key, spec).to_owned();
+    let roles = roles(view, who, spec, &mut problems);
+    let authorization_key = authorization_key(&who.key.name, spec).to_owned();
     let entry = CredentialEntry {
-        source: key.short(),
+        source: who.key.short(),
         version: semantic_version(&identity, &authorization_key, spec.enabled),
         identity,
         authorization_key,
         enabled: spec.enabled,
         roles,
-        permissions: permissions(view, key, &spec.permissions, &mut problems),
+        permissions: permissions(view, who, &spec.permissions, &mut problems),
     };
-    let entry_key = EntryKey::credential(&*spec.realm_ref.name, &*key.name);
-    Some(Built { entry: Some((entry_key, Entry::Credential(entry))), problems, wanted, listeners: None })
+    let entry_key = EntryKey::credential(&*spec.realm_ref.name, &*who.key.name);
+    let entry = Some((cluster, entry_key, Entry::Credential(entry)));
+    Some(Built { entry, problems, wanted, listeners: None })
 }
 
 /// The key under which authorization looks the client up.
-pub(in super::super) fn authorization_key<'a>(key: &'a ResourceKey, spec: &'a CredentialSpec) -> &'a str {
-    spec.username.as_deref().unwrap_or(&key.name)
+pub(in super::super) fn authorization_key<'a>(name: &'a str, spec: &'a CredentialSpec) -> &'a str {
+    spec.username.as_deref().unwrap_or(name)
 }
 
 /// The certificate that proves the identity, in the bundle's form.
@@ -75,14 +72,14 @@ pub(in super::super) fn certificate(spec: &CredentialSpec) -> Option<Certificate
 /// What passwords are verified with; `None` means that none is accepted. An error is a password to be hashed first.
 fn verifier(
     view: &View<'_>,
-    (key, version): (&ResourceKey, &Version),
+    (who, version): (Who<'_>, &Version),
     spec: &CredentialSpec,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<SecretString>, Wanted> {
     const FIELD: &str = "spec.passwordSecretRef.name";
     let Some(reference) = &spec.password_secret_ref else { return Ok(None) };
-    let secret = key.sibling(Kind::Secret, &reference.name);
-    let proof = secret::readable(view.secret(&secret), &secret, "credential", FIELD)
+    let name = (&*who.key.namespace, &*reference.name);
+    let proof = secret::readable(view.secret(who, &reference.name), name, "credential", FIELD)
         .and_then(|content| secret::proof(content, &reference.name, FIELD));
     match proof {
         Err(problem) => {
@@ -92,7 +89,7 @@ fn verifier(
         Ok((Proof::Hash(hash), _)) => Ok(Some(hash)),
         Ok((Proof::Password(password), warning)) => {
             problems.extend(warning);
-            let verifier_key = VerifierKey::new(key, version.uid.as_ref(), &password);
+            let verifier_key = VerifierKey::new(who.key, version.uid.as_ref(), &password);
             match view.verifiers.get(&verifier_key) {
                 Some(verifier) => Ok(Some(verifier.clone())),
                 None => Err(Wanted { key: verifier_key, password }),
@@ -105,17 +102,15 @@ fn verifier(
 /// a Role that comes or goes rewrites one entry and not those of all who hold it.
 fn roles(
     view: &View<'_>,
-    key: &ResourceKey,
+    who: Who<'_>,
     spec: &CredentialSpec,
     problems: &mut Vec<Problem>,
 ) -> Vec<String> {
-    let realm = key.sibling(Kind::Realm, &spec.realm_ref.name);
+    let realm = &spec.realm_ref.name;
     for (i, role) in spec.roles.iter().enumerate() {
-        let claim = Claim::RoleKey { realm: realm.clone(), key: Arc::from(role.as_str()) };
-        if view.graph.holder(&claim).is_none() {
+        if !view.has_role(who, realm, role) {
             let message = format!(
-                "Realm `{}` has no valid Role with the name or role key `{role}`: create it, or correct the name",
-                realm.name
+                "Realm `{realm}` has no valid Role with the name or role key `{role}`: create it, or correct the name"
             );
             problems.push(Problem::error(format!("spec.roles[{i}]"), Reason::RefNotFound, message));
         }

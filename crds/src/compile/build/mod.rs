@@ -1,34 +1,32 @@
-//! From one resource, and what it names, to its entry in the bundle and what there is to say about it.
-//!
-//! Every step here reads the same [`View`] and depends on nothing that the resource's footprint (`footprint.rs`) does
-//! not name: that is what makes an incremental compile equal to a whole one.
+//! What comes of one resource: its entry in the bundle of its cluster, and what there is to say. No step here looks
+//! at anything that the resource's footprint (`footprint.rs`) does not name: that is what makes an incremental compile
+//! equal to a whole one.
 
 mod cluster;
 mod credential;
 mod pipeline;
 mod role;
 
-use std::sync::Arc;
-
 use moat_policy::{Entry, EntryKey, RealmEntry};
 
 pub use cluster::{ListenerSpec, TlsSpec};
 pub(super) use credential::{authorization_key, certificate};
 
-use super::compiler::Object;
+use super::Conflicts;
 use super::diagnostic::{Problem, Reason};
-use super::graph::{Claim, Graph};
+use super::graph::{Field, Graph, Rank};
 use super::key::{Kind, ResourceKey};
+use super::names::{Id, Names};
+use super::object::{Object, Objects};
 use super::resource::{Content, SecretContent, Spec};
 use super::verifiers::{Verifiers, Wanted};
-use super::{Conflicts, Objects};
 use crate::{PermissionSpec, RealmSpec};
 
 /// What comes of one resource.
 #[derive(Default)]
 pub(super) struct Built {
-    /// Its entry in the bundle.
-    pub(super) entry: Option<(EntryKey, Entry)>,
+    /// Its entry, in the bundle of this cluster.
+    pub(super) entry: Option<(Id, EntryKey, Entry)>,
     /// What there is to say.
     pub(super) problems: Vec<Problem>,
     /// A password to be hashed.
@@ -37,149 +35,187 @@ pub(super) struct Built {
     pub(super) listeners: Option<Vec<ListenerSpec>>,
 }
 
+impl From<Problem> for Built {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem], ..Self::default() }
+    }
+}
+
 /// Everything that a step may look at.
 pub(super) struct View<'a> {
+    pub(super) names: &'a Names,
     pub(super) objects: &'a Objects,
     pub(super) graph: &'a Graph,
     pub(super) verifiers: &'a Verifiers,
-    /// The cluster that is compiled, if it exists.
-    pub(super) cluster: Option<&'a ResourceKey>,
+    /// The clusters that are compiled.
+    pub(super) clusters: Clusters,
     pub(super) conflicts: Conflicts,
+}
+
+/// Which clusters are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clusters {
+    /// Each that has a form in force.
+    Every,
+    /// This one; `None` when it does not exist.
+    One(Option<Id>),
+}
+
+/// The resource that is built.
+#[derive(Clone, Copy)]
+struct Who<'a> {
+    id: Id,
+    key: &'a ResourceKey,
 }
 
 /// Whose a resource is.
 enum Membership {
-    /// It belongs to the cluster that is compiled.
-    Ours,
-    /// It belongs to another, which speaks about it.
+    /// It belongs to this cluster, which is compiled.
+    Of(Id),
+    /// It belongs to another, of which nothing is said here.
     Others,
     /// It names something that does not exist.
     Dangling(Problem),
 }
 
 impl<'a> View<'a> {
+    fn object(&self, id: Id) -> Option<&'a Object> {
+        self.objects.get(id)?.as_ref()
+    }
+
     /// The form of a resource that is in force.
-    fn spec(&self, key: &ResourceKey) -> Option<&'a Spec> {
-        match self.objects.get(key)?.effective.as_ref()? {
+    fn spec(&self, id: Id) -> Option<&'a Spec> {
+        match self.object(id)?.effective.as_ref()? {
             Content::Spec(spec) => Some(spec),
             Content::Secret(_) => None,
         }
     }
 
-    fn realm(&self, key: &ResourceKey) -> Option<&'a RealmSpec> {
-        match self.spec(key)? {
+    fn realm(&self, id: Id) -> Option<&'a RealmSpec> {
+        match self.spec(id)? {
             Spec::Realm(realm) => Some(realm),
             _ => None,
         }
     }
 
-    fn permission(&self, key: &ResourceKey) -> Option<&'a PermissionSpec> {
-        match self.spec(key)? {
+    fn permission(&self, who: Who<'_>, name: &str) -> Option<&'a PermissionSpec> {
+        match self.spec(self.names.find_sibling(who.id, Kind::Permission, name)?)? {
             Spec::Permission(permission) => Some(permission),
             _ => None,
         }
     }
 
-    fn secret(&self, key: &ResourceKey) -> Option<&'a Arc<SecretContent>> {
-        match self.objects.get(key)?.effective.as_ref()? {
+    fn secret(&self, who: Who<'_>, name: &str) -> Option<&'a SecretContent> {
+        match self.object(self.names.find_sibling(who.id, Kind::Secret, name)?)?.effective.as_ref()? {
             Content::Secret(secret) => Some(secret),
             Content::Spec(_) => None,
         }
     }
 
-    /// Whose a resource with this `clusterRef` is.
-    fn of_cluster(&self, who: &ResourceKey, cluster: &str) -> Membership {
-        let key = who.sibling(Kind::MqttCluster, cluster);
-        if self.cluster == Some(&key) {
-            return Membership::Ours;
+    /// Whether a cluster is compiled.
+    pub(super) fn compiles(&self, cluster: Id) -> bool {
+        match self.clusters {
+            Clusters::Every => self.spec(cluster).is_some(),
+            Clusters::One(one) => one == Some(cluster),
         }
-        match self.spec(&key) {
-            Some(_) => Membership::Others,
-            None => Membership::Dangling(not_found("spec.clusterRef.name", &key)),
+    }
+
+    /// Whose a resource with this `clusterRef` is.
+    fn of_cluster(&self, who: Who<'_>, cluster: &str) -> Membership {
+        match self.names.find_sibling(who.id, Kind::MqttCluster, cluster) {
+            Some(id) if self.compiles(id) => Membership::Of(id),
+            Some(id) if self.spec(id).is_some() => Membership::Others,
+            _ => Membership::Dangling(not_found(who, "spec.clusterRef.name", Kind::MqttCluster, cluster)),
         }
     }
 
     /// Whose a resource with this `realmRef` is. A realm that itself names no cluster speaks for its members.
-    fn of_realm(&self, who: &ResourceKey, realm: &str) -> Membership {
-        let key = who.sibling(Kind::Realm, realm);
-        let Some(realm) = self.realm(&key) else {
-            return Membership::Dangling(not_found("spec.realmRef.name", &key));
+    fn of_realm(&self, who: Who<'_>, realm: &str) -> Membership {
+        let id = self.names.find_sibling(who.id, Kind::Realm, realm);
+        let Some(spec) = id.and_then(|id| self.realm(id)) else {
+            return Membership::Dangling(not_found(who, "spec.realmRef.name", Kind::Realm, realm));
         };
-        match self.cluster {
-            Some(cluster) if *cluster == key.sibling(Kind::MqttCluster, &realm.cluster_ref.name) => {
-                Membership::Ours
-            }
+        match self.names.find_sibling(who.id, Kind::MqttCluster, &spec.cluster_ref.name) {
+            Some(id) if self.compiles(id) => Membership::Of(id),
             _ => Membership::Others,
         }
     }
 
+    /// Whether a realm has a valid Role of this name or role key.
+    fn has_role(&self, who: Who<'_>, realm: &str, role: &str) -> bool {
+        let realm = self.names.find_sibling(who.id, Kind::Realm, realm);
+        realm.is_some_and(|realm| self.graph.holder(Field::RoleKey(realm), role).is_some())
+    }
+
     /// Why a resource must stand back, if it must.
-    fn conflict(&self, who: &ResourceKey) -> Option<Problem> {
-        let (claim, holder) = self.graph.lost(who)?;
-        let (field, what) = match claim {
-            Claim::Cluster => ("metadata.name", "there is another MqttCluster".to_owned()),
-            Claim::Scope { listener, .. } => {
-                ("spec.listener", format!("listener `{listener}` has a Pipeline"))
+    fn conflict(&self, who: Who<'_>) -> Option<Problem> {
+        let (claim, holder) = self.graph.lost(who.id)?;
+        let text = &claim.text;
+        let (field, what) = match claim.field {
+            Field::Cluster => ("metadata.name", "there is another MqttCluster".to_owned()),
+            Field::Scope(_) => ("spec.listener", format!("listener `{text}` has a Pipeline")),
+            Field::RoleKey(_) if **text == *who.key.name => {
+                ("metadata.name", format!("role key `{text}` is taken"))
             }
-            Claim::RoleKey { key, .. } if *key == who.name => {
-                ("metadata.name", format!("role key `{key}` is taken"))
+            Field::RoleKey(_) => ("spec.roleKeys", format!("role key `{text}` is taken")),
+            Field::Identity(_) => {
+                ("spec.username", format!("username (authorization key) `{text}` is taken"))
             }
-            Claim::RoleKey { key, .. } => ("spec.roleKeys", format!("role key `{key}` is taken")),
-            Claim::Identity { key, .. } => {
-                ("spec.username", format!("username (authorization key) `{key}` is taken"))
-            }
-            Claim::Certificate { .. } => ("spec.certificate", "this certificate is taken".to_owned()),
+            Field::Certificate(_) => ("spec.certificate", "this certificate is taken".to_owned()),
         };
         let order = match self.conflicts {
-            Conflicts::OldestServes if holder.rank == 0 => "whose name it is",
+            Conflicts::OldestServes if holder.rank == Rank::Own => "whose name it is",
             Conflicts::OldestServes => "which is older or first by name",
             Conflicts::AreErrors => "which is first by name",
         };
-        let remedy = match claim {
-            Claim::Cluster => "keep one, or say which one is meant",
+        let remedy = match claim.field {
+            Field::Cluster => "keep one, or say which one is meant",
             _ => "change or remove one of the two; until then this one grants nothing",
         };
-        let message = format!("{what}, by {}, {order}: {remedy}", holder.who);
+        let holder = self.names.key(holder.who);
+        let message = format!("{what}, by {holder}, {order}: {remedy}");
         Some(Problem::error(field, Reason::Conflict, message))
     }
 }
 
 /// A reference to nothing.
-fn not_found(field: impl Into<String>, key: &ResourceKey) -> Problem {
-    let ResourceKey { kind, namespace, name } = key;
+fn not_found(who: Who<'_>, field: impl Into<String>, kind: Kind, name: &str) -> Problem {
     let message = format!(
-        "there is no valid {kind} `{name}` in namespace `{namespace}`: create it, or correct the name"
+        "there is no valid {kind} `{name}` in namespace `{}`: create it, or correct the name",
+        who.key.namespace
     );
     Problem::error(field, Reason::RefNotFound, message)
 }
 
 /// What comes of a resource.
-pub(super) fn build(view: &View<'_>, key: &ResourceKey, object: &Object) -> Built {
-    let mut built = match (&object.effective, object.readable.as_deref()) {
+pub(super) fn build(view: &View<'_>, id: Id, object: &Object) -> Built {
+    let key = view.names.key(id);
+    let who = Who { id, key: &key };
+    let mut built = match (&object.effective, object.readable().map(|spec| &**spec)) {
         (Some(Content::Spec(spec)), _) => match &**spec {
-            Spec::MqttCluster(spec) => cluster::build(view, key, spec),
-            Spec::Realm(spec) => realm(view, key, spec),
-            Spec::Pipeline(spec) => pipeline::build(view, key, spec),
-            Spec::Role(spec) => role::build(view, key, spec),
-            Spec::Credential(spec) => credential::build(view, (key, &object.version), spec),
+            Spec::MqttCluster(spec) => cluster::build(view, who, spec),
+            Spec::Realm(spec) => realm(view, who, spec),
+            Spec::Pipeline(spec) => pipeline::build(view, who, spec),
+            Spec::Role(spec) => role::build(view, who, spec),
+            Spec::Credential(spec) => credential::build(view, (who, &object.version), spec),
             Spec::Permission(_) => Some(Built::default()),
         },
-        (None, Some(Spec::Pipeline(spec))) => pipeline::refuse(view, key, spec),
+        (None, Some(Spec::Pipeline(spec))) => pipeline::refuse(view, who, spec),
         (Some(Content::Secret(_)) | None, _) => Some(Built::default()),
     };
     if let Some(built) = &mut built {
-        built.problems.splice(0..0, object.problems.iter().cloned());
+        built.problems.splice(0..0, object.problems().iter().cloned());
     }
     built.unwrap_or_default()
 }
 
-fn realm(view: &View<'_>, key: &ResourceKey, spec: &RealmSpec) -> Option<Built> {
-    match view.of_cluster(key, &spec.cluster_ref.name) {
+fn realm(view: &View<'_>, who: Who<'_>, spec: &RealmSpec) -> Option<Built> {
+    match view.of_cluster(who, &spec.cluster_ref.name) {
         Membership::Others => None,
-        Membership::Dangling(problem) => Some(Built { problems: vec![problem], ..Built::default() }),
-        Membership::Ours => {
+        Membership::Dangling(problem) => Some(problem.into()),
+        Membership::Of(cluster) => {
             let entry = Entry::Realm(RealmEntry { enabled: spec.enabled });
-            Some(Built { entry: Some((EntryKey::realm(&*key.name), entry)), ..Built::default() })
+            Some(Built { entry: Some((cluster, EntryKey::realm(&*who.key.name), entry)), ..Built::default() })
         }
     }
 }

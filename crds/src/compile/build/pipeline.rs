@@ -7,26 +7,27 @@ use moat_policy::bundle::ALL_LISTENERS;
 use moat_policy::{AuthenticationManager, AuthorizationManager, Entry, EntryKey, PipelineEntry};
 
 use super::super::diagnostic::{Problem, Reason};
-use super::super::key::{Kind, ResourceKey};
+use super::super::key::Kind;
+use super::super::names::Id;
 use super::super::resource::Spec;
-use super::{Built, Membership, View, not_found};
+use super::{Built, Membership, View, Who, not_found};
 use crate::PipelineSpec;
 
-pub(super) fn build(view: &View<'_>, key: &ResourceKey, spec: &PipelineSpec) -> Option<Built> {
-    match place(view, key, spec)? {
-        Err(problem) => Some(Built { problems: vec![problem], ..Built::default() }),
-        Ok(()) => {
+pub(super) fn build(view: &View<'_>, who: Who<'_>, spec: &PipelineSpec) -> Option<Built> {
+    match place(view, who, spec)? {
+        Err(problem) => Some(problem.into()),
+        Ok(cluster) => {
             let mut problems = Vec::new();
             let authentication = match &spec.authentication.manager.kubernetes {
                 Some(manager) => {
-                    problems.extend(check_realm(view, key, "authentication", &manager.realm));
+                    problems.extend(check_realm(view, (who, cluster), "authentication", &manager.realm));
                     AuthenticationManager::Kubernetes { realm: manager.realm.clone() }
                 }
                 None => AuthenticationManager::AllowAll {},
             };
             let authorization = match &spec.authorization.manager.kubernetes {
                 Some(manager) => {
-                    problems.extend(check_realm(view, key, "authorization", &manager.realm));
+                    problems.extend(check_realm(view, (who, cluster), "authorization", &manager.realm));
                     AuthorizationManager::Kubernetes {
                         realm: manager.realm.clone(),
                         use_authorization_key: manager.use_authorization_key,
@@ -35,43 +36,42 @@ pub(super) fn build(view: &View<'_>, key: &ResourceKey, spec: &PipelineSpec) -> 
                 }
                 None => AuthorizationManager::AllowAll {},
             };
-            Some(with_entry(key, spec, (authentication, authorization), problems))
+            Some(with_entry((who, cluster), spec, (authentication, authorization), problems))
         }
     }
 }
 
 /// The entry of a Pipeline that cannot be used: it relies on a realm that cannot exist, because names are not empty.
-pub(super) fn refuse(view: &View<'_>, key: &ResourceKey, spec: &PipelineSpec) -> Option<Built> {
-    match place(view, key, spec)? {
+pub(super) fn refuse(view: &View<'_>, who: Who<'_>, spec: &PipelineSpec) -> Option<Built> {
+    match place(view, who, spec)? {
         // What is wrong with it is said already; once that is corrected, this will be seen.
         Err(_) => Some(Built::default()),
-        Ok(()) => {
+        Ok(cluster) => {
             let nobody = AuthenticationManager::Kubernetes { realm: String::new() };
             let nothing = AuthorizationManager::Kubernetes {
                 realm: String::new(),
                 use_authorization_key: false,
                 use_authorization_role_key: false,
             };
-            Some(with_entry(key, spec, (nobody, nothing), Vec::new()))
+            Some(with_entry((who, cluster), spec, (nobody, nothing), Vec::new()))
         }
     }
 }
 
-/// Whether the Pipeline's listener is its own; `None` when another cluster speaks about it.
-fn place(view: &View<'_>, key: &ResourceKey, spec: &PipelineSpec) -> Option<Result<(), Problem>> {
-    match view.of_cluster(key, &spec.cluster_ref.name) {
+/// The cluster, if the Pipeline's listener is its own; `None` when another cluster speaks about it.
+fn place(view: &View<'_>, who: Who<'_>, spec: &PipelineSpec) -> Option<Result<Id, Problem>> {
+    let cluster = match view.of_cluster(who, &spec.cluster_ref.name) {
         Membership::Others => return None,
         Membership::Dangling(problem) => return Some(Err(problem)),
-        Membership::Ours => {}
-    }
-    if let Some(problem) = view.conflict(key) {
+        Membership::Of(cluster) => cluster,
+    };
+    if let Some(problem) = view.conflict(who) {
         return Some(Err(problem));
     }
-    let cluster = key.sibling(Kind::MqttCluster, &spec.cluster_ref.name);
-    let Some(Spec::MqttCluster(cluster)) = view.spec(&cluster) else { return Some(Ok(())) };
-    let names: Vec<_> = cluster.listeners.iter().map(|listener| listener.name.as_str()).collect();
+    let Some(Spec::MqttCluster(of)) = view.spec(cluster) else { return Some(Ok(cluster)) };
+    let names: Vec<_> = of.listeners.iter().map(|listener| listener.name.as_str()).collect();
     if spec.listener == ALL_LISTENERS || names.contains(&spec.listener.as_str()) {
-        return Some(Ok(()));
+        return Some(Ok(cluster));
     }
     let message = format!(
         "MqttCluster `{}` has no listener `{}`: use one of {}, or ALL",
@@ -83,18 +83,23 @@ fn place(view: &View<'_>, key: &ResourceKey, spec: &PipelineSpec) -> Option<Resu
 }
 
 /// What is wrong with the realm of a stage. A realm of another cluster is none of ours.
-fn check_realm(view: &View<'_>, key: &ResourceKey, stage: &str, realm: &str) -> Option<Problem> {
+fn check_realm(
+    view: &View<'_>,
+    (who, cluster): (Who<'_>, Id),
+    stage: &str,
+    realm: &str,
+) -> Option<Problem> {
     let field = format!("spec.{stage}.manager.kubernetes.realm");
-    let realm_key = key.sibling(Kind::Realm, realm);
-    match (view.of_realm(key, realm), view.realm(&realm_key)) {
-        (Membership::Ours, Some(spec)) if spec.enabled => None,
-        (Membership::Ours, _) => {
+    let spec = view.names.find_sibling(who.id, Kind::Realm, realm).and_then(|id| view.realm(id));
+    match (view.of_realm(who, realm), spec) {
+        (Membership::Of(of), Some(spec)) if of == cluster && spec.enabled => None,
+        (Membership::Of(of), _) if of == cluster => {
             let message = format!(
                 "Realm `{realm}` has `enabled: false`, so everyone is refused: enable it, or use another"
             );
             Some(Problem::warning(field, Reason::RealmDisabled, message))
         }
-        (Membership::Others, _) => {
+        (Membership::Of(_) | Membership::Others, _) => {
             let message = format!(
                 "Realm `{realm}` belongs to another cluster, so everyone is refused: make the clusterRef of both the \
                  same"
@@ -102,7 +107,7 @@ fn check_realm(view: &View<'_>, key: &ResourceKey, stage: &str, realm: &str) -> 
             Some(Problem::error(field, Reason::RefNotFound, message))
         }
         (Membership::Dangling(_), _) => {
-            let mut problem = not_found(field, &realm_key);
+            let mut problem = not_found(who, field, Kind::Realm, realm);
             problem.message.push_str("; until then everyone is refused");
             Some(problem)
         }
@@ -110,14 +115,14 @@ fn check_realm(view: &View<'_>, key: &ResourceKey, stage: &str, realm: &str) -> 
 }
 
 fn with_entry(
-    key: &ResourceKey,
+    (who, cluster): (Who<'_>, Id),
     spec: &PipelineSpec,
     (authentication, authorization): (AuthenticationManager, AuthorizationManager),
     problems: Vec<Problem>,
 ) -> Built {
-    let entry = PipelineEntry { source: key.short(), authentication, authorization };
+    let entry = PipelineEntry { source: who.key.short(), authentication, authorization };
     Built {
-        entry: Some((EntryKey::pipeline(spec.listener.clone()), Entry::Pipeline(entry))),
+        entry: Some((cluster, EntryKey::pipeline(spec.listener.clone()), Entry::Pipeline(entry))),
         problems,
         ..Built::default()
     }
