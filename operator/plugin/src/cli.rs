@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Checks Moat's resources, asks who may do what, and hashes passwords; reads files only, no cluster.
+/// Checks Moat's resources, asks who may do what, hashes passwords, and tells how a cluster is.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl moat", bin_name = "kubectl moat", arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Validate(Validate),
     CanI(CanI),
     HashPassword(HashPassword),
+    Status(Status),
+    Bundle(Bundle),
 }
 
 const VALIDATE_EXAMPLES: &str = "\
@@ -141,6 +143,114 @@ pub(crate) struct HashPassword {
     /// Namespace of the Secret
     #[arg(short = 'n', long, value_name = "NAMESPACE", requires = "secret")]
     pub(crate) namespace: Option<String>,
+}
+
+/// How to reach a cluster, with kubectl's own options.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct Access {
+    /// The kubeconfig to use [default: what KUBECONFIG names, or ~/.kube/config]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig to use [default: its current one]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// The namespace to look into [default: the context's]
+    #[arg(short = 'n', long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+
+    /// Ask as this user, with his rights
+    #[arg(long = "as", value_name = "USER")]
+    pub(crate) user: Option<String>,
+
+    /// Ask as a member of this group; may be given several times
+    #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
+    pub(crate) groups: Vec<String>,
+}
+
+/// How an answer looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+const STATUS_EXAMPLES: &str = "\
+Prints each MqttCluster with its pods, listeners and the policy that its pods enforce, and then every resource of
+Moat's kinds that is not accepted or not ready, with the reason and the way out. Reads only, with your rights.
+Exit code: 0 everything is ready, 1 something is not or nothing is there, 2 the cluster cannot be asked.
+
+Examples:
+  kubectl moat status
+  kubectl moat status fleet -n iot
+  kubectl moat status -A -o json
+  until kubectl moat status -n iot >/dev/null; do sleep 1; done";
+
+/// Tell how the clusters of a namespace are, and what is not in force and why.
+#[derive(Debug, Args)]
+#[command(after_help = STATUS_EXAMPLES)]
+pub(crate) struct Status {
+    /// The MqttCluster to tell of, and what belongs to it [default: all of the namespace]
+    #[arg(value_name = "CLUSTER", conflicts_with = "all_namespaces")]
+    pub(crate) cluster: Option<String>,
+
+    /// Look into all namespaces
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+
+    /// How the answer looks
+    #[arg(short = 'o', long = "output", value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
+}
+
+/// Look at the policy that the operator has compiled for the pods.
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Bundle {
+    #[command(subcommand)]
+    pub(crate) command: BundleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleCommand {
+    Show(BundleShow),
+}
+
+const BUNDLE_EXAMPLES: &str = "\
+Reads the manifest and the shards that the pods read, and checks every digest as they do. Verifiers of passwords are
+never printed. Shards that you may not read are named and left out.
+Exit code: 0 what was read is right, 1 a manifest or shard is missing or altered, 2 the cluster cannot be asked.
+
+Examples:
+  kubectl moat bundle show
+  kubectl moat bundle show fleet -n iot --entries
+  kubectl moat bundle show fleet -n iot --entries -o json";
+
+/// Show the compiled policy: generation, digest, shards and listeners.
+#[derive(Debug, Args)]
+#[command(after_help = BUNDLE_EXAMPLES)]
+pub(crate) struct BundleShow {
+    /// The MqttCluster whose policy it is [default: the only one of the namespace]
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: Option<String>,
+
+    /// Show the entries too: settings, realms, pipelines, roles, and credentials without their verifiers
+    #[arg(long)]
+    pub(crate) entries: bool,
+
+    /// How the answer looks
+    #[arg(short = 'o', long = "output", value_enum, value_name = "FORMAT", default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    #[command(flatten)]
+    pub(crate) access: Access,
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

@@ -6,21 +6,27 @@
 //! | `validate` | are these files right? | 0 yes, 1 no, 2 cannot read |
 //! | `can-i` | may this user do that, and which permission decides? | 0 yes, 1 no, 3 undecidable, 2 cannot ask |
 //! | `hash-password` | what goes under `hash` in a Credential's Secret? | 0, 2 |
+//! | `status` | is everything in force, and if not, why? | 0 yes, 1 no, 2 cannot ask |
+//! | `bundle show` | what do the pods enforce, and is it whole? | 0 yes, 1 no, 2 cannot ask |
 //!
-//! Files are read, judged and compiled by the very code that the operator and the broker use. Nothing here talks to a
-//! cluster.
+//! Files are read, judged and compiled by the very code that the operator and the broker use. Only the last two talk
+//! to a cluster: they read, with the caller's rights, and write nothing.
 
+mod bundle;
 mod can_i;
 mod cli;
+mod connection;
 mod files;
 mod hash_password;
+mod status;
+mod text;
 mod validate;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{BundleCommand, Cli, Command};
 
 /// The answer to a command; also its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +47,10 @@ fn main() -> ExitCode {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::CanI(arguments) => can_i::run(&arguments),
         Command::HashPassword(arguments) => hash_password::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Bundle(arguments) => match arguments.command {
+            BundleCommand::Show(arguments) => bundle::show(&arguments),
+        },
     };
     match answer {
         Ok(answer) => ExitCode::from(answer as u8),

@@ -15,6 +15,7 @@ use moat_realms::hash::{HashError, Limits, StoredHash};
 use crate::Answer;
 use crate::cli::Validate;
 use crate::files::{Files, Line};
+use crate::text::amount;
 
 pub(crate) fn run(arguments: &Validate) -> anyhow::Result<Answer> {
     let files = Files::read(&arguments.paths)?;
@@ -32,10 +33,6 @@ pub(crate) fn run(arguments: &Validate) -> anyhow::Result<Answer> {
     }
     writeln!(out, "not valid: {} in {input}", amount(wrong, "error"))?;
     Ok(Answer::No)
-}
-
-fn amount(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Everything there is to say, in the order of the files; each thing once.

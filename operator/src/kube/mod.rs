@@ -71,7 +71,12 @@ pub(crate) async fn run(
         kube::Config::infer().await.context("failed to find the API server and credentials for it")?;
     config.connect_timeout = Some(Duration::from_secs(5));
     config.write_timeout = Some(Duration::from_secs(20));
-    let client = kube::Client::try_from(config).context("failed to make a client of the API server")?;
+    // A watch is silent while nothing happens, and has its own way to notice a dead connection.
+    let watching = client(config.clone())?;
+    // Whatever else is asked is answered soon, or the connection is dead.
+    config.read_timeout = Some(Duration::from_secs(15));
+    config.reset_reader_on_write = true;
+    let client = client(config)?;
     let (lead, leading) = channel::channel(false);
     let context = Arc::new(Context {
         events: Events::new(client.clone(), settings.identity.clone()),
@@ -81,7 +86,7 @@ pub(crate) async fn run(
         settings: settings.clone(),
     });
     let (inputs, received) = mpsc::channel(INPUTS);
-    watch::start(&client, &inputs);
+    watch::start(&watching, &inputs);
     let engine = Engine::new(context, readiness.clone());
     let mut election = Election::new(client, &settings.namespace, settings.identity);
     let outcome = {
@@ -107,4 +112,8 @@ pub(crate) async fn run(
         election.release().await;
     }
     outcome
+}
+
+fn client(config: kube::Config) -> anyhow::Result<kube::Client> {
+    kube::Client::try_from(config).context("failed to make a client of the API server")
 }

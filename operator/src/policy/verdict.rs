@@ -45,8 +45,8 @@ pub enum Serving {
     Unused,
     /// Nobody's, because what it belongs to is not there or not in force; the text says what to do.
     Nobody(String),
-    /// Its password is being hashed; until then it lets no one in.
-    Hashing,
+    /// That of these clusters; but its password is being hashed, and until then it lets no one in.
+    Hashing(Vec<Arc<str>>),
 }
 
 impl Verdict {
@@ -56,7 +56,7 @@ impl Verdict {
             problems.iter().partition(|problem| problem.severity == Severity::Error);
         let clusters: Vec<_> = clusters.into_iter().map(|cluster| cluster.name).collect();
         let serving = match key.kind {
-            _ if is_wanted => Serving::Hashing,
+            _ if is_wanted => Serving::Hashing(clusters),
             _ if !clusters.is_empty() => Serving::Clusters(clusters),
             Kind::Permission if !is_named => Serving::Unused,
             kind => Serving::Nobody(nobody(kind)),
@@ -73,8 +73,8 @@ impl Verdict {
     #[must_use]
     pub fn clusters(&self) -> &[Arc<str>] {
         match &self.serving {
-            Serving::Clusters(clusters) => clusters,
-            Serving::Unused | Serving::Nobody(_) | Serving::Hashing => &[],
+            Serving::Clusters(clusters) | Serving::Hashing(clusters) => clusters,
+            Serving::Unused | Serving::Nobody(_) => &[],
         }
     }
 }

@@ -1,6 +1,10 @@
 //! The status of an MqttCluster.
+//!
+//! `Ready` is about the cluster itself: its generation is in force and its pods serve. That a newer policy is on its
+//! way to the pods shows in `PolicyApplied` alone, because it is so after every edit of a Role; that it cannot arrive
+//! shows in both.
 
-use std::borrow::Cow;
+mod pods;
 
 use jiff::Timestamp;
 use moat_crds::MqttClusterStatus;
@@ -8,7 +12,9 @@ use moat_crds::compile::Kind;
 use moat_crds::delivery::Report;
 use moat_policy::Digest;
 
-use super::condition::{Draft, merge, ours};
+use self::pods::Applied;
+use super::condition::{Draft, Merged};
+use super::resource::accepted;
 use super::trouble::PodTrouble;
 use crate::policy::{Accepted, Verdict};
 
@@ -23,6 +29,8 @@ pub struct ClusterFacts {
     pub generation: Option<i64>,
     /// What the compile says about it.
     pub verdict: Verdict,
+    /// Whether what was compiled of the MqttCluster itself is not enforced yet.
+    pub waits: bool,
     /// The manifest that the pods shall enforce; `None` before the first was written.
     pub desired: Option<Desired>,
     /// How many pods there shall be.
@@ -106,202 +114,119 @@ pub struct HeldKind {
     pub count: usize,
 }
 
-/// The conditions of a cluster.
-#[must_use]
-pub fn conditions(facts: &ClusterFacts) -> Vec<Draft> {
-    let applied = policy_applied(facts);
-    let obstacle = obstacle(facts, &applied);
-    let ready = match &obstacle {
-        None => Draft::new("Ready", true, "Ready", "all pods are ready and enforce the policy"),
-        Some(obstacle) => Draft::new("Ready", false, obstacle.reason.clone(), obstacle.message.clone()),
-    };
-    let ready_pods = facts.serving().filter(|pod| pod.ready).count();
-    let wanted = facts.wanted();
-    let available = match ready_pods {
-        0 => Draft::new("Available", false, "NoPodReady", "no pod is ready"),
-        count => Draft::new("Available", true, "PodsReady", format!("{count}/{wanted} pods ready")),
-    };
-    let settled = facts.workload.is_some_and(|workload| {
-        workload.observed && workload.updated >= facts.replicas && workload.ready >= facts.replicas
-    });
-    let progressing = if settled {
-        Draft::new("Progressing", false, "Settled", "all pods are there, ready and of the newest template")
-    } else {
-        Draft::new("Progressing", true, "RollingOut", "pods are being made, replaced, or are not ready")
-    };
-    let mut drafts = vec![accepted(&facts.verdict), ready, applied, available, progressing];
-    drafts.extend(policy_held(facts));
-    match obstacle {
-        Some(obstacle) if obstacle.terminal => {
-            drafts.push(Draft::new("Stalled", true, obstacle.reason, obstacle.message));
-        }
-        Some(obstacle) => drafts.push(Draft::new("Reconciling", true, obstacle.reason, obstacle.message)),
-        None => {}
-    }
-    drafts
-}
-
-/// What keeps a cluster from being ready.
-struct Obstacle {
-    reason: Cow<'static, str>,
+/// Why a cluster is not ready.
+struct NotReady {
+    reason: String,
     message: String,
-    /// Whether it stays until a person acts.
     terminal: bool,
 }
 
-/// The first of what keeps a cluster from being ready, what a person must mend before what passes.
-fn obstacle(facts: &ClusterFacts, applied: &Draft) -> Option<Obstacle> {
-    if let Accepted::No { reason, message, terminal } = &facts.verdict.accepted {
-        return Some(Obstacle {
-            reason: reason.as_str().into(),
-            message: message.clone(),
-            terminal: *terminal,
-        });
+impl NotReady {
+    fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { reason: reason.into(), message: message.into(), terminal: false }
     }
-    if let Some(problem) = facts.problems.first() {
-        let (reason, message) = (problem.reason.clone().into(), problem.message.clone());
-        return Some(Obstacle { reason, message, terminal: problem.terminal });
-    }
-    let troubles = facts.serving().filter_map(|pod| Some((pod, pod.trouble.as_ref()?)));
-    if let Some((pod, trouble)) = troubles.max_by_key(|(_, trouble)| trouble.reason.needs_a_person()) {
-        return Some(Obstacle {
-            reason: trouble.reason.as_str().into(),
-            message: format!("pod {}: {}", pod.name, trouble.message),
-            terminal: trouble.reason.needs_a_person(),
-        });
-    }
-    if !applied.status {
-        return Some(Obstacle {
-            reason: applied.reason.clone(),
-            message: applied.message.clone(),
-            terminal: false,
-        });
-    }
-    let listeners = facts.serving().flat_map(|pod| {
-        let listeners = pod.report.iter().flat_map(|report| &report.listeners);
-        listeners.filter_map(move |listener| Some((pod, &listener.name, listener.problem.as_ref()?)))
-    });
-    if let Some((pod, listener, problem)) = listeners.into_iter().next() {
-        let message = format!("pod {}: listener {listener}: {problem}", pod.name);
-        return Some(Obstacle { reason: "ListenerFailed".into(), message, terminal: false });
-    }
-    let unready = facts.serving().find(|pod| !pod.ready);
-    unready.map(|pod| Obstacle {
-        reason: "PodNotReady".into(),
-        message: format!("pod {} is not ready yet", pod.name),
-        terminal: false,
-    })
 }
 
-fn accepted(verdict: &Verdict) -> Draft {
-    match &verdict.accepted {
-        Accepted::Yes => {
-            let message = verdict.warning.clone();
-            let message =
-                message.unwrap_or_else(|| "it is valid, and so is everything that it names".to_owned());
-            Draft::new("Accepted", true, "Valid", message)
-        }
+/// The conditions of a cluster.
+#[must_use]
+pub fn conditions(facts: &ClusterFacts) -> Vec<Draft> {
+    let applied = pods::applied(facts);
+    let not_ready = not_ready(facts, &applied);
+    let mut drafts = vec![match &facts.verdict.accepted {
+        Accepted::Yes => accepted(facts.verdict.warning.as_deref()),
         Accepted::No { reason, message, .. } => {
             Draft::new("Accepted", false, reason.as_str(), message.clone())
         }
-    }
-}
-
-/// How many pods enforce the manifest that they shall enforce, and why the others do not.
-fn policy_applied(facts: &ClusterFacts) -> Draft {
-    let Some(desired) = facts.desired else {
-        return Draft::new("PolicyApplied", false, "NotDelivered", "no policy was delivered to the pods yet");
-    };
-    let wanted = facts.wanted();
-    let lagging: Vec<_> = facts.serving().filter_map(|pod| lag(facts, pod, &desired)).collect();
-    let applied = facts.serving().count() - lagging.len();
-    let mut message = format!("{applied}/{wanted} pods at {}", desired.digest);
-    for (pod, _, why) in &lagging {
-        message.push_str(&format!("; {pod}: {why}"));
-    }
-    if applied >= wanted && lagging.is_empty() {
-        return Draft::new("PolicyApplied", true, "Applied", message);
-    }
-    let reason = lagging.into_iter().map(|(_, reason, _)| reason).max_by_key(|reason| reason != "Pending");
-    Draft::new("PolicyApplied", false, reason.unwrap_or_else(|| "Pending".to_owned()), message)
-}
-
-/// Why a pod does not enforce what it should; `None` when it does. Pod, reason, words.
-fn lag<'a>(facts: &ClusterFacts, pod: &'a PodFacts, desired: &Desired) -> Option<(&'a str, String, String)> {
-    let told = |reason: &str, why: String| Some((pod.name.as_str(), reason.to_owned(), why));
-    let Some(report) = &pod.report else {
-        let why = pod.report_error.clone().unwrap_or_else(|| "it has not reported yet".to_owned());
-        return told("Pending", why);
-    };
-    if !report.schemas.contains(desired.schema) {
-        let why = format!(
-            "it understands manifests of schema {} to {}, not {}: set spec.version to a newer version",
-            report.schemas.min, report.schemas.max, desired.schema
-        );
-        return told("BrokerTooOld", why);
-    }
-    if facts.enforces(report, desired) {
-        return None;
-    }
-    match &report.problem {
-        Some(problem) => told(&problem.reason, problem.message.clone()),
-        None if report.digest == Some(desired.digest) && report.pending > 0 => {
-            told("Pending", format!("{} sessions are still to be judged", report.pending))
-        }
+    }];
+    match &not_ready {
         None => {
-            let error = pod.report_error.as_ref().map(|error| format!("it cannot be asked: {error}"));
-            told("Pending", error.unwrap_or_else(|| "it has an older policy".to_owned()))
+            drafts.push(Draft::new(
+                "Ready",
+                true,
+                "Serving",
+                "its pods serve, and its settings are in force",
+            ));
+        }
+        Some(NotReady { reason, message, terminal }) => {
+            let draft = |type_, status| Draft::new(type_, status, reason.clone(), message.clone());
+            drafts.push(draft("Ready", false));
+            drafts.push(draft(if *terminal { "Stalled" } else { "Reconciling" }, true));
         }
     }
+    drafts.push(applied.condition());
+    drafts.push(pods::available(facts));
+    drafts.push(pods::progressing(facts));
+    drafts.extend(held(facts));
+    drafts
 }
 
-fn policy_held(facts: &ClusterFacts) -> Option<Draft> {
-    let first = facts.held.first()?;
-    let reason = first.reason.clone().unwrap_or_else(|| "Held".to_owned());
-    let mut message = String::new();
-    for HeldKind { kind, message: why, count, .. } in &facts.held {
-        if !message.is_empty() {
-            message.push_str("; ");
+/// The first of all reasons for not being ready: what a person must mend, what is missing, then what passes.
+fn not_ready(facts: &ClusterFacts, applied: &Applied) -> Option<NotReady> {
+    let refused = match &facts.verdict.accepted {
+        Accepted::Yes => None,
+        Accepted::No { reason, message, terminal } => Some(NotReady {
+            reason: reason.as_str().to_owned(),
+            message: message.clone(),
+            terminal: *terminal,
+        }),
+    };
+    let problems = facts.problems.iter().map(|problem| NotReady {
+        reason: problem.reason.clone(),
+        message: problem.message.clone(),
+        terminal: problem.terminal,
+    });
+    let troubles = facts.pods.iter().filter(|pod| !pod.terminating).filter_map(|pod| pod.trouble.as_ref());
+    let troubles = troubles.map(|trouble| NotReady {
+        reason: trouble.reason.as_str().to_owned(),
+        message: trouble.message.clone(),
+        terminal: trouble.reason.needs_a_person(),
+    });
+    let mut causes: Vec<_> = refused.into_iter().chain(problems).chain(troubles).collect();
+    causes.extend(applied.obstacle());
+    causes.extend(pods::closed_listener(facts));
+    causes.extend(pods::incomplete(facts));
+    if facts.waits || facts.desired.is_none() {
+        causes.push(NotReady::new("Pending", "its settings are on their way to the pods"));
+    }
+    // Stable: of equals the first.
+    causes.sort_by_key(|cause| !cause.terminal);
+    causes.into_iter().next()
+}
+
+/// Told only while something is held.
+fn held(facts: &ClusterFacts) -> Option<Draft> {
+    let ClusterFacts { held, name, namespace, .. } = facts;
+    let first = held.first()?;
+    let reason = held.iter().find_map(|held| held.reason.clone()).unwrap_or_else(|| "Gone".to_owned());
+    let told = held.iter().map(|HeldKind { kind, message, count, .. }| {
+        let gone = match count {
+            0 => String::new(),
+            1 => format!("1 {kind} is gone from the API and stays in force"),
+            more => format!("{more} resources of kind {kind} are gone from the API and stay in force"),
+        };
+        match message {
+            Some(message) if gone.is_empty() => {
+                format!("{message}; what is known of kind {kind} stays in force")
+            }
+            Some(message) => format!("{message}; {gone}"),
+            None => gone,
         }
-        if let Some(why) = why {
-            message.push_str(why);
-            message.push_str("; ");
+    });
+    let mut message = told.collect::<Vec<_>>().join("; ");
+    if held.iter().any(|held| held.count > 0) {
+        let free = held.iter().filter(|held| held.reason.is_none() && held.count > 0);
+        let kinds: Vec<_> = free.map(|held| held.kind.as_str()).collect();
+        message.push_str(": apply them again");
+        if kinds.is_empty() {
+            message.push_str(&format!(" once kind {} can be read again", first.kind));
+        } else {
+            message.push_str(&format!(
+                ", or let them go: `kubectl annotate mqttcluster {name} -n {namespace} moat.dev/release-held={}`",
+                kinds.join(",")
+            ));
         }
-        if *count == 0 {
-            message.push_str(&format!("what {kind}s said before stays in force"));
-            continue;
-        }
-        message.push_str(&format!(
-            "{count} of kind {kind} are gone with their definition and stay in force: apply them again, or give them \
-             up with `kubectl annotate mqttcluster {} -n {} moat.dev/release-held={kind}`",
-            facts.name, facts.namespace
-        ));
     }
     Some(Draft::new("PolicyHeld", true, reason, message))
-}
-
-impl ClusterFacts {
-    /// The pods that are not on their way out.
-    fn serving(&self) -> impl Iterator<Item = &PodFacts> {
-        self.pods.iter().filter(|pod| !pod.terminating)
-    }
-
-    fn wanted(&self) -> usize {
-        usize::try_from(self.replicas).unwrap_or_default()
-    }
-
-    /// Whether a report is about this cluster's policy, and not that of an earlier one of the same name.
-    fn is_ours(&self, report: &Report) -> bool {
-        let uid = self.verdict.version.uid.as_deref();
-        uid.is_some() && report.cluster.as_deref() == uid
-    }
-
-    fn enforces(&self, report: &Report, desired: &Desired) -> bool {
-        self.is_ours(report)
-            && report.pending == 0
-            && report.digest == Some(desired.digest)
-            && report.generation >= Some(desired.generation)
-    }
 }
 
 /// The status to apply; `None` when `observed` says the same.
@@ -311,23 +236,31 @@ pub fn due(
     observed: Option<&MqttClusterStatus>,
     now: Timestamp,
 ) -> Option<MqttClusterStatus> {
-    let before = observed.map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let merged = merge(now, before, &conditions(facts), facts.generation);
-    let workload = facts.workload.unwrap_or_default();
-    let recorded = observed.and_then(|status| status.version.clone());
+    let nothing = MqttClusterStatus::default();
+    let was = observed.unwrap_or(&nothing);
+    // What was not compiled yet is not observed.
+    let generation = facts.verdict.version.generation.or(facts.generation);
+    let Merged { conditions, differs } = Merged::new(now, &was.conditions, &conditions(facts), generation);
+    let pods = i32::try_from(facts.pods.len()).unwrap_or(i32::MAX);
+    let ready = facts.pods.iter().filter(|pod| pod.ready && !pod.terminating).count();
     let status = MqttClusterStatus {
-        observed_generation: facts.generation,
-        replicas: workload.current,
-        ready_replicas: workload.ready,
+        observed_generation: generation,
+        replicas: facts
+            .workload
+            .filter(|workload| workload.observed)
+            .map_or(pods, |workload| workload.current),
+        ready_replicas: i32::try_from(ready).unwrap_or(i32::MAX),
         selector: Some(facts.selector.clone()),
-        version: facts.version.clone().or(recorded),
-        conditions: merged.clone().unwrap_or_else(|| ours(before)),
+        version: facts.version.clone().or_else(|| was.version.clone()),
+        conditions,
     };
-    let same = merged.is_none()
-        && observed.is_some_and(|observed| {
-            let known = MqttClusterStatus { conditions: Vec::new(), ..observed.clone() };
-            known == MqttClusterStatus { conditions: Vec::new(), ..status.clone() }
-        });
+    let rest = |status: &MqttClusterStatus| {
+        let MqttClusterStatus { observed_generation, replicas, ready_replicas, .. } = status;
+        (*observed_generation, *replicas, *ready_replicas)
+    };
+    let same = !differs
+        && rest(&status) == rest(was)
+        && (&status.selector, &status.version) == (&was.selector, &was.version);
     (!same).then_some(status)
 }
 
@@ -335,12 +268,5 @@ pub fn due(
 /// there shall be is missing, or enforces none. What [`super::Enforcement::reported`] takes.
 #[must_use]
 pub fn enforced(facts: &ClusterFacts) -> Option<u64> {
-    if facts.serving().count() < facts.wanted() {
-        return None;
-    }
-    let generations = facts.serving().map(|pod| {
-        let report = pod.report.as_ref().filter(|report| facts.is_ours(report) && report.pending == 0)?;
-        report.generation
-    });
-    generations.collect::<Option<Vec<_>>>()?.into_iter().min()
+    pods::enforced(facts)
 }

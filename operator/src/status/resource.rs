@@ -1,68 +1,54 @@
-//! The conditions of a policy resource.
+//! The conditions of a Realm, Pipeline, Role, Permission or Credential. No digests and no counts: an edit must not
+//! rewrite the statuses of all that it does not change.
 
 use super::condition::Draft;
 use super::enforcement::Phase;
 use crate::policy::{Accepted, Serving, Verdict};
 
-/// The conditions that a resource shall have; `None` while there is no need to say anything: it is valid, and the pods
-/// are about to enforce it.
+/// What a resource's status shall say; `None` when it is better to wait than to say it.
 pub(super) fn drafts(verdict: &Verdict, phase: &Phase) -> Option<Vec<Draft>> {
-    let mut drafts = Vec::with_capacity(3);
-    let (ready, waits) = match &verdict.accepted {
+    let accepted = match &verdict.accepted {
         Accepted::No { reason, message, terminal } => {
-            let ready =
-                Draft::new("Ready", false, reason.as_str(), "it is not accepted: see the condition Accepted");
-            drafts.push(Draft::new("Accepted", false, reason.as_str(), message.clone()));
-            if *terminal {
-                drafts.push(Draft::new("Stalled", true, reason.as_str(), "it must be changed"));
-            }
-            (ready, !*terminal)
+            let draft = |type_, status| Draft::new(type_, status, reason.as_str(), message.clone());
+            let why = if *terminal { "Stalled" } else { "Reconciling" };
+            return Some(vec![draft("Accepted", false), draft("Ready", false), draft(why, true)]);
         }
-        Accepted::Yes => {
-            let message = verdict.warning.clone();
-            let message =
-                message.unwrap_or_else(|| "it is valid, and so is everything that it names".to_owned());
-            drafts.push(Draft::new("Accepted", true, "Valid", message));
-            ready(verdict, phase)?
-        }
+        Accepted::Yes => self::accepted(verdict.warning.as_deref()),
     };
-    if waits {
-        drafts.push(Draft::new(
-            "Reconciling",
-            true,
-            ready.reason.clone(),
-            "it waits: see the condition Ready",
-        ));
+    let mut drafts = vec![accepted];
+    let mut not_ready = |reason: &'static str, message: String| {
+        drafts.push(Draft::new("Ready", false, reason, message.clone()));
+        drafts.push(Draft::new("Reconciling", true, reason, message));
+    };
+    match (&verdict.serving, phase) {
+        (Serving::Nobody(message), _) => not_ready("NotServed", message.clone()),
+        (Serving::Unused, _) => {
+            let message = "no Role or Credential lists it, so that it grants nothing";
+            drafts.push(Draft::new("Ready", true, "Unused", message));
+        }
+        (_, Phase::Waiting) => return None,
+        (Serving::Hashing(_), _) => {
+            not_ready("Pending", "its password is being hashed; until then it lets no one in".to_owned());
+        }
+        (Serving::Clusters(_), Phase::Overdue(cluster)) => not_ready(
+            "Pending",
+            format!(
+                "not all pods of MqttCluster `{cluster}` enforce it yet: that cluster's condition PolicyApplied says why"
+            ),
+        ),
+        (Serving::Clusters(clusters), Phase::Enforced) => {
+            let names: Vec<_> = clusters.iter().map(|cluster| format!("`{cluster}`")).collect();
+            let message = format!("all pods of MqttCluster {} enforce it", names.join(", "));
+            drafts.push(Draft::new("Ready", true, "Enforced", message));
+        }
     }
-    drafts.push(ready);
     Some(drafts)
 }
 
-/// The condition `Ready` of a valid resource, and whether it waits for something.
-fn ready(verdict: &Verdict, phase: &Phase) -> Option<(Draft, bool)> {
-    Some(match (&verdict.serving, phase) {
-        (Serving::Clusters(_), Phase::Enforced) => {
-            (Draft::new("Ready", true, "Enforced", "all pods enforce it"), false)
-        }
-        (Serving::Clusters(_), Phase::Waiting) => return None,
-        (Serving::Clusters(_), Phase::Overdue(cluster)) => {
-            let message = format!(
-                "not all pods of MqttCluster {cluster} enforce it yet: see the condition PolicyApplied there"
-            );
-            (Draft::new("Ready", false, "Pending", message), true)
-        }
-        (Serving::Unused, _) => (
-            Draft::new(
-                "Ready",
-                true,
-                "Unused",
-                "no Role or Credential names it: there is nothing to enforce",
-            ),
-            false,
-        ),
-        (Serving::Nobody(text), _) => (Draft::new("Ready", false, "NotServed", text.clone()), true),
-        (Serving::Hashing, _) => {
-            (Draft::new("Ready", false, "Pending", "its password is being hashed"), true)
-        }
-    })
+pub(super) fn accepted(warning: Option<&str>) -> Draft {
+    let message = match warning {
+        None => "it is valid, and so is all that it names".to_owned(),
+        Some(warning) => format!("it is valid, but: {warning}"),
+    };
+    Draft::new("Accepted", true, "Valid", message)
 }

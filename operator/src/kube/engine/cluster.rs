@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetStatus};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -191,12 +192,12 @@ impl ClusterState {
     }
 
     /// Everything that the status is made of.
-    pub(super) fn facts(&self, verdict: Verdict, held: Vec<HeldKind>) -> ClusterFacts {
+    pub(super) fn facts(&self, verdict: Verdict, held: Vec<HeldKind>, now: Timestamp) -> ClusterFacts {
         let pods = self.pods.values().map(|state| PodFacts {
             name: state.pod.name_any(),
             ready: is_ready(&state.pod),
             terminating: state.pod.metadata.deletion_timestamp.is_some(),
-            trouble: trouble(&state.pod),
+            trouble: trouble(&state.pod, now),
             report: state.report.clone(),
             report_error: state.report_error.clone(),
         });

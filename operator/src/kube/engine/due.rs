@@ -49,7 +49,7 @@ impl Space {
             state.dirty = false;
             let key = cluster_key(&self.name, name);
             let Some(verdict) = self.policy.verdict(&key) else { continue };
-            let mut facts = state.facts(verdict, held.clone());
+            let mut facts = state.facts(verdict, held.clone(), now);
             for Frozen { kind, reason, message } in self.frozen.get(name).into_iter().flatten() {
                 let (reason, message) = ((*reason).to_owned(), message.clone());
                 facts

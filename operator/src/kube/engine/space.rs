@@ -312,7 +312,9 @@ impl Space {
             });
             let (replace, pods_missing) = (state.replace(), state.pods_missing());
             let facts = self.policy.verdict(&cluster_key(&self.name, &name));
-            let enforced = facts.and_then(|verdict| cluster::enforced(&state.facts(verdict, Vec::new())));
+            let enforced = facts.and_then(|verdict| {
+                cluster::enforced(&state.facts(verdict, Vec::new(), Timestamp::UNIX_EPOCH))
+            });
             let cluster = Arc::clone(&state.object);
             let deliver = deliver && !self.frozen.contains_key(&name);
             let kept = (!self.frozen.contains_key(&name)).then(|| self.policy.kept(&name));
@@ -368,7 +370,7 @@ impl Space {
     fn reported(&mut self, name: &str) {
         let Some(state) = self.clusters.get(name) else { return };
         let Some(verdict) = self.policy.verdict(&cluster_key(&self.name, name)) else { return };
-        let facts = state.facts(verdict, Vec::new());
+        let facts = state.facts(verdict, Vec::new(), Timestamp::UNIX_EPOCH);
         let due = self.enforcement.reported(name, cluster::enforced(&facts));
         due.into_iter().for_each(|key| self.mark_due(key));
     }

@@ -27,6 +27,7 @@ use self::deliver::Delivery;
 pub(crate) use self::deliver::{DEFINITIONS, Delivered};
 use super::Context;
 use super::error::{Cause, Problem};
+use crate::build;
 use crate::bundle::Wanted;
 use crate::policy::Kept;
 use crate::roll;
@@ -287,9 +288,8 @@ impl Worker {
 
     /// The brokers' version, which does not change because the operator's did.
     async fn version(&mut self) -> Result<String, Problem> {
-        let recorded = self.cluster.status.as_ref().and_then(|status| status.version.clone());
-        if let Some(version) = self.cluster.spec.version.clone().or(recorded).or_else(|| self.version.clone())
-        {
+        let known = build::version(&self.cluster).map(str::to_owned);
+        if let Some(version) = known.or_else(|| self.version.clone()) {
             return Ok(version);
         }
         let running = objects::running_version(&self.applier, &self.cluster).await?;
