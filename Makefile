@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 10
 
 .PHONY: help
 help: ## list these targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What `make run` says to try, with the quickstart's users.
 define TRY
@@ -46,12 +46,31 @@ run: ## build the broker and serve config/samples/quickstart (another folder: ma
 	@if [ "$(DIR)" = config/samples/quickstart ]; then echo "$$TRY"; fi
 	@exec $(TARGET)/quick/moat-broker run $(DIR)
 
+# A Kubernetes can be started on Linux as root only; elsewhere its stories say aloud that they are skipped.
+CAN_KUBERNETES := $(and $(filter Linux,$(shell uname -s)),$(filter 0,$(shell id -u)))
+
 # The stories start the programs, so these are built beside the tests, once and with the same features.
 .PHONY: test
-test: ## every test of every crate, foreign MQTT clients included
-	@.ci/prerequisites build clients
+test: ## every test of every crate, foreign MQTT clients and a real Kubernetes included
+	@.ci/prerequisites build clients $(if $(CAN_KUBERNETES),kubernetes)
 	cargo build --locked --workspace --bins --tests
 	cargo test --locked --workspace --no-fail-fast
+
+.PHONY: image
+image: ## the image of Moat by this machine's toolchain, as the tests load it: prints name, archive and bytes
+	@.ci/prerequisites build kubernetes
+	@tests/e2e/kubernetes/image $(TARGET)/e2e/image
+
+.PHONY: kubernetes
+kubernetes: ## a real Kubernetes with Moat's image and CRDs, to play with until Ctrl-C (Linux, root)
+	@.ci/prerequisites build kubernetes
+	cargo build --locked -p moat-e2e
+	@exec $(TARGET)/debug/moat-kubernetes up --moat
+
+.PHONY: kubernetes-programs
+kubernetes-programs: ## only build what that Kubernetes is made of (minutes the first time)
+	@$(if $(CAN_KUBERNETES),.ci/prerequisites build kubernetes && tests/e2e/kubernetes/build $(TARGET)/e2e/kubernetes,\
+		echo "not built: a Kubernetes can be started on Linux as root only")
 
 .PHONY: lint
 lint: ## clippy over everything, warnings are errors
@@ -74,12 +93,17 @@ deny: ## licences, bans and sources of every dependency; advisories where their 
 	@.ci/deny
 
 .PHONY: generate
-generate: ## write crds/*.yaml anew from the types
+generate: ## write crds/*.yaml and the templates of charts/moat-crds anew from the types
 	cargo run --locked -q -p moat-crds --bin crdgen
 
 .PHONY: generate-check
-generate-check: ## fail if crds/*.yaml are not what the types say
+generate-check: ## fail if crds/*.yaml or the templates of charts/moat-crds are not what the types say
 	cargo run --locked -q -p moat-crds --bin crdgen -- --check
+
+.PHONY: charts
+charts: ## lint charts/, hold what they render to against tests/e2e/charts, and try values that must be refused
+	@$(if $(CAN_KUBERNETES),.ci/prerequisites build kubernetes)
+	@$(if $(CAN_KUBERNETES),,HELM="$${HELM:-helm}") .ci/charts
 
 .PHONY: fuzz-smoke
 fuzz-smoke: ## run every fuzz target for FUZZ_SECONDS (10) each

@@ -98,8 +98,8 @@ fn unscheduled(who: &Who<'_>, scheduled: &PodCondition, now: Timestamp) -> Optio
     let waited = since(scheduled.last_transition_time.as_ref(), now);
     let (reason, grace, message) = if about_volume {
         let message = format!(
-            "pod {name} waits for its volume ({said}): `kubectl get pvc -n {namespace}` shows the claim; make a \
-             StorageClass that can provision it, or a volume that fits it"
+            "pod {name} waits for its volume ({said}): `kubectl describe pvc data-{name} -n {namespace}` says more; make \
+             a StorageClass that can provision it, or a volume that fits it"
         );
         (TroubleReason::VolumeNotBound, VOLUME_GRACE, message)
     } else {

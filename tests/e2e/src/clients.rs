@@ -2,5 +2,7 @@
 
 pub mod mosquitto;
 mod paho;
+mod target;
 
 pub use paho::{Event, Login, Paho, Tls, Version, Will};
+pub use target::Target;

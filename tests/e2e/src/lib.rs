@@ -13,6 +13,7 @@ mod broker;
 pub mod certificates;
 pub mod clients;
 mod folder;
+pub mod kube;
 mod ports;
 pub mod programs;
 pub mod resources;
@@ -20,4 +21,5 @@ pub mod until;
 
 pub use broker::{Answer, Broker};
 pub use folder::Folder;
+pub use kube::Kubernetes;
 pub use ports::free_port;

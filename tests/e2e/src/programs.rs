@@ -37,6 +37,27 @@ pub fn plugin() -> Result<PathBuf> {
     built("kubectl-moat", "KUBECTL_MOAT")
 }
 
+/// The program that keeps a Kubernetes for the tests: `MOAT_KUBERNETES`, or what cargo built in the same profile.
+///
+/// # Errors
+///
+/// When it is not there; the message says how to build it.
+pub fn kubernetes() -> Result<PathBuf> {
+    built("moat-kubernetes", "MOAT_KUBERNETES")
+}
+
+/// The folder below cargo's target folder where the stories keep what they made once.
+///
+/// # Errors
+///
+/// When this was not built by cargo, or the folder cannot be made.
+pub fn cache() -> Result<PathBuf> {
+    let profile = profile_folder()?;
+    let cache = profile.parent().unwrap_or(&profile).join("e2e");
+    fs::create_dir_all(&cache).with_context(|| format!("failed to make {}", cache.display()))?;
+    Ok(cache)
+}
+
 fn built(name: &str, variable: &str) -> Result<PathBuf> {
     let path = match env::var_os(variable) {
         Some(path) => PathBuf::from(path),
@@ -50,12 +71,12 @@ fn built(name: &str, variable: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Cargo's folder for this profile, such as `target/debug`; tests lie in `deps` below it.
+/// Cargo's folder for this profile, such as `target/debug`; programs lie in it, tests in `deps` below it.
 fn profile_folder() -> Result<PathBuf> {
-    let test = env::current_exe().context("failed to find this test's own program")?;
-    let deps = test.ancestors().find(|folder| folder.file_name() == Some(OsStr::new("deps")));
-    let folder = deps.and_then(Path::parent);
-    folder.map(Path::to_owned).with_context(|| format!("{} was not built by cargo", test.display()))
+    let program = env::current_exe().context("failed to find this program itself")?;
+    let deps = program.ancestors().find(|folder| folder.file_name() == Some(OsStr::new("deps")));
+    let folder = deps.unwrap_or(&program).parent();
+    folder.map(Path::to_owned).with_context(|| format!("{} was not built by cargo", program.display()))
 }
 
 /// A program of a Debian package, installed first if it is missing and this is root.
@@ -102,17 +123,15 @@ pub fn python() -> Result<PathBuf> {
 }
 
 fn make_python() -> Result<PathBuf> {
-    let profile = profile_folder()?;
-    let target = profile.parent().unwrap_or(&profile);
-    let ready = target.join("e2e").join(PAHO.replace("==", "-"));
+    let cache = cache()?;
+    let ready = cache.join(PAHO.replace("==", "-"));
     let interpreter = ready.join("bin/python");
     if interpreter.is_file() {
         return Ok(interpreter);
     }
     // Test programs run side by side: each makes its own, and the first one to finish gives it the name. An
     // environment knows its path, so it is its `bin` that is called and never its activation scripts.
-    fs::create_dir_all(target.join("e2e"))?;
-    let draft = tempfile::Builder::new().prefix("python-").tempdir_in(target.join("e2e"))?;
+    let draft = tempfile::Builder::new().prefix("python-").tempdir_in(&cache)?;
     let python = debian("python3", "python3")?;
     if run(Command::new(&python).args(["-m", "venv"]).arg(draft.path())).is_err() {
         install("python3-venv").context("Python's venv module is missing: install Debian's python3-venv")?;

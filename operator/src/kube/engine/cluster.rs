@@ -21,7 +21,7 @@ use crate::kube::worker::{self, Access, Outcome, Replace, Wish};
 use crate::policy::Verdict;
 use crate::roll;
 use crate::status::cluster::{ClusterFacts, Desired, HeldKind, PodFacts, Problem, Workload};
-use crate::status::trouble;
+use crate::status::{PodTrouble, TroubleReason, trouble};
 
 /// A pod of the cluster.
 pub(super) struct PodState {
@@ -197,7 +197,7 @@ impl ClusterState {
             name: state.pod.name_any(),
             ready: is_ready(&state.pod),
             terminating: state.pod.metadata.deletion_timestamp.is_some(),
-            trouble: trouble(&state.pod, now),
+            trouble: trouble(&state.pod, now).map(|trouble| self.with_class(trouble)),
             report: state.report.clone(),
             report_error: state.report_error.clone(),
         });
@@ -219,6 +219,7 @@ impl ClusterState {
             namespace: self.object.namespace().unwrap_or_default(),
             generation: self.object.metadata.generation,
             verdict,
+            waits: false,
             desired: self.outcome.delivered.as_ref().map(|(delivered, _)| Desired {
                 schema: SCHEMA,
                 generation: delivered.generation,
@@ -233,6 +234,15 @@ impl ClusterState {
             name,
             version: self.outcome.version.clone(),
         }
+    }
+
+    /// Names the StorageClass that a claim waits for, which a pod does not know.
+    fn with_class(&self, mut trouble: PodTrouble) -> PodTrouble {
+        let class = self.object.spec.storage.storage_class_name.as_deref();
+        if let Some(class) = class.filter(|_| trouble.reason == TroubleReason::VolumeNotBound) {
+            trouble.message.push_str(&format!("; spec.storage asks for the StorageClass {class}"));
+        }
+        trouble
     }
 
     /// Wishes, if it is another wish than before.

@@ -12,8 +12,8 @@ use super::News;
 use super::hear::cluster_key;
 use super::space::{Frozen, Space};
 use crate::kube::statuses::Written;
-use crate::status::Observed;
 use crate::status::cluster::{self, HeldKind, Problem};
+use crate::status::{Observed, Phase};
 
 /// Pauses before a status is tried again grow from the first to the second.
 const RETRY_MIN: Duration = Duration::from_millis(500);
@@ -50,6 +50,7 @@ impl Space {
             let key = cluster_key(&self.name, name);
             let Some(verdict) = self.policy.verdict(&key) else { continue };
             let mut facts = state.facts(verdict, held.clone(), now);
+            facts.waits = self.enforcement.phase(&key) != Phase::Enforced;
             for Frozen { kind, reason, message } in self.frozen.get(name).into_iter().flatten() {
                 let (reason, message) = ((*reason).to_owned(), message.clone());
                 facts

@@ -139,8 +139,10 @@ impl Space {
             self.see_cluster(*cluster);
         } else if key.kind != Kind::Secret {
             let resource_version = resource_version.as_deref();
-            self.ledger
-                .observe(&key, Observed { resource_version, observed_generation, conditions: &conditions });
+            let observed = Observed { resource_version, observed_generation, conditions: &conditions };
+            if self.ledger.observe(&key, observed) {
+                self.due.insert(key.clone());
+            }
         }
         self.policy.take([change]);
     }
@@ -222,9 +224,8 @@ impl Space {
                     self.due.remove(&key);
                 }
                 Some(verdict) => {
-                    if verdict.clusters().is_empty() {
-                        self.enforcement.forget(&key);
-                    }
+                    // It may have belonged to another cluster until now.
+                    self.enforcement.forget(&key);
                     for cluster in verdict.clusters() {
                         by_cluster.entry(Arc::clone(cluster)).or_default().push(key.clone());
                     }

@@ -242,15 +242,15 @@ impl Applier {
         std::mem::take(&mut self.healed)
     }
 
-    /// Forgets what is known: everything is applied anew.
-    pub(crate) fn forget(&mut self) {
-        self.known.clear();
-    }
-
     /// Takes an object that was read as one that needs no write.
     pub(crate) fn trust<K: OwnedObject>(&mut self, object: &K, desired: &K) {
         let known = Known { desired: digest(desired), mark: Mark::of(object.meta()), drifted: None };
         self.known.insert((K::KIND, object.name_any()), known);
+    }
+
+    /// Takes note of an object that was read and is as it should be: whoever changes it from now on is noticed.
+    pub(crate) fn saw(&mut self, kind: OwnedKind, name: String, mark: Mark) {
+        self.known.entry((kind, name)).or_insert(Known { desired: 0, mark, drifted: None });
     }
 
     /// Whether an object of this cluster's has the name, with its metadata. None if nothing has.

@@ -152,20 +152,32 @@ impl Delivery {
     }
 
     /// Looks at the content of every live shard: one that someone altered while no operator ran is written again.
-    async fn check_shards(&mut self, applier: &Applier) -> Result<(), Problem> {
-        let Live::Known { manifest, .. } = &self.live else { return Ok(()) };
-        let checks = manifest.shards.iter().map(|(shard, at)| {
-            let name = names::shard(&self.name, shard, at.slot);
-            let (shard, expected) = (*shard, at.digest);
-            async move {
-                let packed = read_shard(applier, &shard, &name).await?;
-                let intact = packed.is_some_and(|packed| unpack(&packed, expected).is_ok());
-                Ok::<_, Problem>((!intact).then_some(name))
+    async fn check_shards(&mut self, applier: &mut Applier) -> Result<(), Problem> {
+        let Live::Known { manifest, mark } = &self.live else { return Ok(()) };
+        applier.saw(OwnedKind::ConfigMap, names::manifest(&self.name), mark.clone());
+        let checks: Vec<_> = {
+            let applier = &*applier;
+            let checks = manifest.shards.iter().map(|(shard, at)| {
+                let name = names::shard(&self.name, shard, at.slot);
+                let (shard, expected) = (*shard, at.digest);
+                async move {
+                    let found = read_shard(applier, &shard, &name).await?;
+                    let intact = found.filter(|(packed, _)| unpack(packed, expected).is_ok());
+                    Ok::<_, Problem>((kind_of(shard.family), name, intact.map(|(_, mark)| mark)))
+                }
+                .boxed()
+            });
+            let checks: Vec<_> = checks.collect();
+            futures::stream::iter(checks).buffer_unordered(AT_ONCE).try_collect().await?
+        };
+        for (kind, name, intact) in checks {
+            match intact {
+                Some(mark) => applier.saw(kind, name, mark),
+                None => {
+                    self.disturbed.insert(name);
+                }
             }
-        });
-        let checks: Vec<_> = checks.map(FutureExt::boxed).collect();
-        let altered: Vec<_> = futures::stream::iter(checks).buffer_unordered(AT_ONCE).try_collect().await?;
-        self.disturbed.extend(altered.into_iter().flatten());
+        }
         Ok(())
     }
 
@@ -224,11 +236,7 @@ impl Delivery {
             if self.disturbed.contains(&object) {
                 if self.write_shard(applier, &shard, at.slot).await? == Done::Applied {
                     // It was altered while no operator ran.
-                    let kind = match shard.family() {
-                        Family::Plain => OwnedKind::ConfigMap,
-                        Family::Secret => OwnedKind::Secret,
-                    };
-                    applier.note_healed(kind, &object);
+                    applier.note_healed(kind_of(shard.family()), &object);
                 }
                 self.disturbed.remove(&object);
             }
@@ -334,7 +342,6 @@ impl Delivery {
                 let problem = Problem::of(applier.action::<ConfigMap>("apply", &name), &error);
                 if problem.cause == Cause::Outdated {
                     self.live = Live::Unknown;
-                    applier.forget();
                 }
                 Err(problem)
             }
@@ -370,20 +377,34 @@ impl Delivery {
     }
 }
 
-/// The packed content of a shard's object; none when it is not there, not ours or has none.
-async fn read_shard(applier: &Applier, shard: &ShardName, name: &str) -> Result<Option<Vec<u8>>, Problem> {
+/// The kind of object that holds shards of a family.
+const fn kind_of(family: Family) -> OwnedKind {
+    match family {
+        Family::Plain => OwnedKind::ConfigMap,
+        Family::Secret => OwnedKind::Secret,
+    }
+}
+
+/// The packed content of a shard's object, and which version it is; none when it is not there or has none.
+async fn read_shard(
+    applier: &Applier,
+    shard: &ShardName,
+    name: &str,
+) -> Result<Option<(Vec<u8>, Mark)>, Problem> {
     let content = match shard.family {
         Family::Plain => {
             let found = applier.api::<ConfigMap>().get_opt(name).await;
             let found =
                 found.map_err(|error| Problem::of(applier.action::<ConfigMap>("read", name), &error))?;
-            found.and_then(|found| found.binary_data?.remove(names::SHARD_KEY))
+            found.and_then(|found| {
+                Some((found.binary_data?.remove(names::SHARD_KEY)?, Mark::of(&found.metadata)))
+            })
         }
         Family::Secret => {
             let found = applier.api::<Secret>().get_opt(name).await;
             let found = found.map_err(|error| Problem::of(applier.action::<Secret>("read", name), &error))?;
-            found.and_then(|found| found.data?.remove(names::SHARD_KEY))
+            found.and_then(|found| Some((found.data?.remove(names::SHARD_KEY)?, Mark::of(&found.metadata))))
         }
     };
-    Ok(content.map(|content| content.0))
+    Ok(content.map(|(content, mark)| (content.0, mark)))
 }

@@ -94,9 +94,7 @@ fn lag(facts: &ClusterFacts, desired: &Desired, pod: &PodFacts) -> Option<Lag> {
             && report.digest == Some(desired.digest)
     });
     if let Some(report) = current {
-        return (report.pending > 0).then(|| {
-            Lag::passing("Judging", format!("pod {name} has it and still judges its sessions by it"))
-        });
+        return (report.pending > 0).then(|| lagging(name));
     }
     if let Some(trouble) = trouble {
         return Some(Lag::passing(trouble.reason.as_str(), trouble.message.clone()));
@@ -120,8 +118,13 @@ fn lag(facts: &ClusterFacts, desired: &Desired, pod: &PodFacts) -> Option<Lag> {
             message: format!("pod {name}: {}", problem.message),
             is_obstacle: true,
         },
-        None => Lag::passing("Lagging", format!("pod {name} is about to take it")),
+        None => lagging(name),
     })
+}
+
+/// One word for all of the way: each other would be another status to write.
+fn lagging(pod: &str) -> Lag {
+    Lag::passing("Lagging", format!("pod {pod} is taking it over"))
 }
 
 /// A listener that does not accept connections as it should.

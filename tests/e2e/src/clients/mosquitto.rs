@@ -1,12 +1,13 @@
 //! Mosquitto's command-line clients.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use anyhow::{Context, Result};
 
+use super::Target;
 use crate::programs;
 use crate::until::PATIENCE;
 
@@ -21,13 +22,13 @@ pub struct Ended {
     pub output: String,
 }
 
-/// Runs `mosquitto_pub` on a loopback port to its end, with further arguments as one would type them.
+/// Runs `mosquitto_pub` on a listener to its end, with further arguments as one would type them.
 ///
 /// # Errors
 ///
 /// When the tool is missing and cannot be installed. A refusal is no error but an exit status.
-pub fn publish(port: u16, arguments: &[&str]) -> Result<Ended> {
-    run("mosquitto_pub", port, arguments)
+pub fn publish(target: impl Into<Target>, arguments: &[&str]) -> Result<Ended> {
+    run("mosquitto_pub", &target.into(), arguments)
 }
 
 /// Runs `mosquitto_sub` to its end: with `-C 1` after a message, with `-E` after the SUBACK.
@@ -35,13 +36,14 @@ pub fn publish(port: u16, arguments: &[&str]) -> Result<Ended> {
 /// # Errors
 ///
 /// As [`publish`].
-pub fn subscribe_once(port: u16, arguments: &[&str]) -> Result<Ended> {
-    run("mosquitto_sub", port, arguments)
+pub fn subscribe_once(target: impl Into<Target>, arguments: &[&str]) -> Result<Ended> {
+    run("mosquitto_sub", &target.into(), arguments)
 }
 
-fn run(tool: &str, port: u16, arguments: &[&str]) -> Result<Ended> {
-    let output = Command::new(programs::debian(tool, PACKAGE)?)
-        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+fn run(tool: &str, target: &Target, arguments: &[&str]) -> Result<Ended> {
+    let output = target
+        .command(&programs::debian(tool, PACKAGE)?)
+        .args(["-h", &target.host, "-p", &target.port.to_string()])
         .args(arguments)
         .output()
         .with_context(|| format!("failed to run {tool}"))?;
@@ -56,17 +58,19 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Starts `mosquitto_sub -v -d` on a loopback port and waits until its subscription is answered.
+    /// Starts `mosquitto_sub -v -d` on a listener and waits until its subscription is answered.
     ///
     /// # Errors
     ///
     /// When the tool cannot be had, or ends before a SUBACK.
-    pub fn start(port: u16, arguments: &[&str]) -> Result<Self> {
+    pub fn start(target: impl Into<Target>, arguments: &[&str]) -> Result<Self> {
+        let target = target.into();
         // Its output is a pipe, so it has to be told to write line by line.
-        let mut child = Command::new(programs::debian("stdbuf", "coreutils")?)
+        let mut child = target
+            .command(&programs::debian("stdbuf", "coreutils")?)
             .arg("-oL")
             .arg(programs::debian("mosquitto_sub", PACKAGE)?)
-            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-v", "-d"])
+            .args(["-h", &target.host, "-p", &target.port.to_string(), "-v", "-d"])
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()

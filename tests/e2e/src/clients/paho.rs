@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::target::{self, Target};
 use crate::programs;
 use crate::until::PATIENCE;
 
@@ -44,6 +45,9 @@ pub struct Login {
     pub host: String,
     /// Port of the listener.
     pub port: u16,
+    /// Network namespace that the client's process runs in; none is this one.
+    #[serde(skip)]
+    pub netns: Option<PathBuf>,
     /// MQTT version.
     pub version: Version,
     /// Client identifier; empty asks the broker to assign one.
@@ -89,12 +93,19 @@ pub struct Tls {
 }
 
 impl Login {
-    /// A clean session of `client_id` on a loopback port, with username and password.
+    /// A clean session of `client_id` on a listener, with username and password.
     #[must_use]
-    pub fn new(version: Version, port: u16, client_id: &str, login: Option<(&str, &str)>) -> Self {
+    pub fn new(
+        version: Version,
+        target: impl Into<Target>,
+        client_id: &str,
+        login: Option<(&str, &str)>,
+    ) -> Self {
+        let Target { host, port, netns } = target.into();
         Self {
-            host: "127.0.0.1".to_owned(),
+            host,
             port,
+            netns,
             version,
             client_id: client_id.to_owned(),
             username: login.map(|(username, _)| username.to_owned()),
@@ -173,7 +184,7 @@ impl Paho {
     ///
     /// When Python or the client cannot be had.
     pub fn start(login: &Login) -> Result<Self> {
-        let mut child = Command::new(programs::python()?)
+        let mut child = target::command(login.netns.as_deref(), &programs::python()?)
             .args(["-u", "-c", SCRIPT])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

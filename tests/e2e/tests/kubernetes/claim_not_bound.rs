@@ -1,0 +1,49 @@
+//! The volume of a new cluster cannot be had: the status says why, and it heals once the volume can be had.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use moat_e2e::kube::Kubernetes;
+
+use crate::fleet::Fleet;
+
+#[test]
+fn a_claim_that_cannot_be_bound_is_told_and_bound_once_it_can() -> Result<()> {
+    let Some(kubernetes) = Kubernetes::with_moat()? else { return Ok(()) };
+    let Some(instance) = kubernetes.instance() else { return Ok(()) };
+    let fleet = Fleet::prepare(kubernetes, "claim")?;
+    // No class of this name exists.
+    let class = fleet.to_string();
+    fleet.apply(&Fleet::yaml(&format!("  storage: {{ storageClassName: {class} }}\n")))?;
+    let message = fleet.unready("VolumeNotBound")?;
+    ensure!(
+        message.contains("data-story-0") && message.contains(&class),
+        "it says which claim and why: {message}"
+    );
+
+    let folder = format!("node-0/volumes/{class}");
+    fs::create_dir_all(instance.folder().join(&folder))?;
+    kubernetes.apply(&format!(
+        "apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {{ name: {class} }}
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{ name: {class} }}
+spec:
+  capacity: {{ storage: 1Gi }}
+  accessModes: [ReadWriteOnce]
+  storageClassName: {class}
+  local: {{ path: /run/moat/{folder} }}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+        - matchExpressions: [ {{ key: kubernetes.io/hostname, operator: In, values: [node-0] }} ]
+"
+    ))?;
+    fleet.ready()?;
+    fleet.resident()?.lives_on()
+}
