@@ -74,7 +74,7 @@ fn container(inputs: &Inputs<'_>) -> Container {
             ..probe("/livez")
         }),
         readiness_probe: Some(Probe {
-            period_seconds: Some(2),
+            period_seconds: Some(1),
             failure_threshold: Some(2),
             ..probe("/readyz")
         }),

@@ -8,6 +8,8 @@ use tracing::debug;
 
 /// The API server takes no longer notes.
 const NOTE_BYTES: usize = 1000;
+/// Nor longer actions.
+const ACTION_BYTES: usize = 128;
 
 /// Publishes events; clones share what was said, so that repetitions become one series.
 #[derive(Clone)]
@@ -20,13 +22,21 @@ impl Events {
     }
 
     /// Says something about an object, in the background: no reconcile waits for it, and one that is lost is lost.
-    pub(crate) fn say(&self, about: ObjectReference, type_: EventType, reason: &str, note: &str) {
+    /// `action` is what was done or tried, and to which object: what differs in it is another event, and what does
+    /// not is the same once more.
+    pub(crate) fn say(
+        &self,
+        about: ObjectReference,
+        type_: EventType,
+        (reason, action): (&str, &str),
+        note: &str,
+    ) {
         let recorder = Arc::clone(&self.0);
         let event = Event {
             type_,
             reason: reason.to_owned(),
-            note: Some(cut(note).to_owned()),
-            action: "Reconcile".to_owned(),
+            note: Some(cut(note, NOTE_BYTES).to_owned()),
+            action: cut(action, ACTION_BYTES).to_owned(),
             secondary: None,
         };
         tokio::spawn(async move {
@@ -37,7 +47,6 @@ impl Events {
     }
 }
 
-fn cut(note: &str) -> &str {
-    let end = (0..=NOTE_BYTES.min(note.len())).rev().find(|end| note.is_char_boundary(*end));
-    &note[..end.unwrap_or_default()]
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }

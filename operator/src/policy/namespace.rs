@@ -16,6 +16,8 @@ pub struct Namespace {
     name: Arc<str>,
     policy: Compilation,
     held: BTreeMap<Kind, Held>,
+    /// What is held, as it is to be written down.
+    forms: BTreeMap<ResourceKey, HeldResource>,
     /// What was held and is there again: it has a status again, even if nothing else changed.
     back: BTreeSet<ResourceKey>,
     /// Whether it was compiled once.
@@ -42,6 +44,7 @@ impl Namespace {
             name: namespace,
             policy: Compilation::new(Conflicts::OldestServes, LastGood::new(), Verifiers::new()),
             held: BTreeMap::new(),
+            forms: BTreeMap::new(),
             back: BTreeSet::new(),
             compiled: false,
         }
@@ -63,10 +66,19 @@ impl Namespace {
             if key.namespace == self.name && !self.policy.contains(&key) {
                 self.policy.restore(&key, version, Arc::unwrap_or_clone(spec));
                 if self.policy.contains(&key) {
-                    self.held.entry(key.kind).or_default().gone.insert(key);
+                    self.keep(key);
                 }
             }
         }
+    }
+
+    /// From now on, what is there stays in force although it is gone.
+    fn keep(&mut self, key: ResourceKey) {
+        if let Some((version, spec)) = self.policy.form(&key) {
+            let form = HeldResource { key: key.clone(), version: version.clone(), spec };
+            self.forms.insert(key.clone(), form);
+        }
+        self.held.entry(key.kind).or_default().gone.insert(key);
     }
 
     /// Takes changes in their order, without compiling: for the first lists, page by page, so that no list needs to
@@ -76,25 +88,27 @@ impl Namespace {
             match &change {
                 Change::Upsert(resource) => self.is_back(&resource.key()),
                 Change::Reject(rejected) => self.is_back(&rejected.key),
-                Change::Delete(key) => {
-                    if let Some(held) = self.held.get_mut(&key.kind)
-                        && (held.because.is_some() || held.gone.contains(key))
-                    {
-                        if self.policy.contains(key) {
-                            held.gone.insert(key.clone());
-                        }
-                        continue;
+                Change::Delete(key) if self.stays(key) => {
+                    if self.policy.contains(key) {
+                        self.keep(key.clone());
                     }
+                    continue;
                 }
-                Change::Verified(..) => {}
+                Change::Delete(_) | Change::Verified(..) => {}
             }
             self.policy.take(change);
         }
     }
 
+    /// Whether a resource stays in force although it is gone.
+    fn stays(&self, key: &ResourceKey) -> bool {
+        self.held.get(&key.kind).is_some_and(|held| held.because.is_some() || held.gone.contains(key))
+    }
+
     fn is_back(&mut self, key: &ResourceKey) {
         let Some(held) = self.held.get_mut(&key.kind) else { return };
         if let Some(key) = held.gone.take(key) {
+            self.forms.remove(&key);
             self.back.insert(key);
         }
         self.forget_what_is_not_held(key.kind);
@@ -193,6 +207,7 @@ impl Namespace {
     pub fn release(&mut self, kind: Kind) {
         if let Some(held) = self.held.get_mut(&kind) {
             for key in std::mem::take(&mut held.gone) {
+                self.forms.remove(&key);
                 self.policy.take(Change::Delete(key));
             }
             self.forget_what_is_not_held(kind);
@@ -213,11 +228,7 @@ impl Namespace {
             let clusters = self.policy.state(key).map(|state| state.clusters).unwrap_or_default();
             clusters.is_empty() || clusters.iter().any(|one| &*one.name == cluster)
         };
-        let gone = self.held.values().flat_map(|held| &held.gone).filter(|key| of_cluster(key));
-        let held = gone.filter_map(|key| {
-            let (version, spec) = self.policy.form(key)?;
-            Some(HeldResource { key: key.clone(), version: version.clone(), spec })
-        });
+        let held = self.forms.iter().filter(|(key, _)| of_cluster(key)).map(|(_, form)| form.clone());
         let mut last_good = self.policy.last_good_in_use();
         last_good.retain(|key| !self.is_gone(key) && of_cluster(key));
         Kept { held: held.collect(), last_good }

@@ -12,6 +12,7 @@ use moat_crds::delivery::{Report, SCHEMA};
 use moat_crds::{MqttCluster, MqttClusterStatus};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::News;
 use crate::build::selector_text;
@@ -44,6 +45,8 @@ pub(super) struct ClusterState {
     pub(super) uid: String,
     pub(super) worker: worker::Handle,
     pub(super) outcome: Outcome,
+    /// When the manifest in force was written.
+    pub(super) delivered_at: Instant,
     pub(super) pods: BTreeMap<String, PodState>,
     workload: Option<StatefulSet>,
     /// What the API server has as its status.
@@ -62,6 +65,7 @@ impl ClusterState {
             object,
             worker,
             outcome: Outcome::default(),
+            delivered_at: Instant::now(),
             pods: BTreeMap::new(),
             workload: None,
             dirty: true,

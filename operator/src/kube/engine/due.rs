@@ -19,6 +19,14 @@ use crate::status::{Observed, Phase};
 const RETRY_MIN: Duration = Duration::from_millis(500);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// Pods that take a policy over within this time are not told of: every edit would cost two statuses.
+const SOON: Duration = Duration::from_millis(400);
+
+fn is_lagging(status: &MqttClusterStatus) -> bool {
+    let mut conditions = status.conditions.iter();
+    conditions.any(|condition| condition.type_ == "PolicyApplied" && condition.status == "False")
+}
+
 impl Space {
     pub(super) fn flying(&self) -> usize {
         self.flying.len()
@@ -60,6 +68,10 @@ impl Space {
                 facts.held.push(HeldKind { kind, reason: Some(reason), message: Some(message), count: 0 });
             }
             if let Some(status) = cluster::due(&facts, state.observed.as_ref(), now) {
+                if is_lagging(&status) && state.delivered_at.elapsed() < SOON {
+                    state.dirty = true;
+                    continue;
+                }
                 state.flying = true;
                 state.observed = Some(status.clone());
                 due.push((key, Some(state.uid.clone()), status));

@@ -97,5 +97,5 @@ fn say_refused(events: &Events, key: &ResourceKey, uid: Option<&str>, status: &S
         uid: uid.map(str::to_owned),
         ..ObjectReference::default()
     };
-    events.say(about, EventType::Warning, &refused.reason, &refused.message);
+    events.say(about, EventType::Warning, (&refused.reason, "Accept"), &refused.message);
 }

@@ -345,6 +345,10 @@ impl Space {
             state.access_changed(access);
         }
         let delivered = outcome.delivered;
+        let generation = |outcome: &Outcome| outcome.delivered.map(|(delivered, _)| delivered.generation);
+        if generation(&outcome) != generation(&state.outcome) {
+            state.delivered_at = Instant::now();
+        }
         state.outcome = outcome;
         state.dirty = true;
         state.poll(&self.name, tell);

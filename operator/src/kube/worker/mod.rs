@@ -195,7 +195,7 @@ impl Worker {
         }
         warn!(cluster, reason = problem.cause.reason(), "{}", problem.message());
         if problem.cause.needs_a_person() {
-            self.say(EventType::Warning, problem.cause.reason(), &problem.message());
+            self.say(EventType::Warning, (problem.cause.reason(), &problem.action), &problem.message());
         }
     }
 
@@ -207,12 +207,13 @@ impl Worker {
                 kind.as_str()
             );
             info!(cluster = self.cluster.name_any(), "{note}");
-            self.say(EventType::Warning, "Healed", &note);
+            let action = format!("heal {} {name}", kind.as_str());
+            self.say(EventType::Warning, ("Healed", &action), &note);
         }
     }
 
-    fn say(&self, type_: EventType, reason: &str, note: &str) {
-        self.context.events.say(self.cluster.object_ref(&()), type_, reason, note);
+    fn say(&self, type_: EventType, why: (&str, &str), note: &str) {
+        self.context.events.say(self.cluster.object_ref(&()), type_, why, note);
     }
 
     /// Brings the API server nearer to the wish: certificates and policy first, which matter by the second. What fails
@@ -316,7 +317,7 @@ impl Worker {
             Ok(_) => {
                 let note = format!("pod {pod} is replaced: {reason}");
                 info!(cluster = self.cluster.name_any(), "{note}");
-                self.say(EventType::Normal, reason.reason(), &note);
+                self.say(EventType::Normal, (reason.reason(), &format!("replace pod {pod} {uid}")), &note);
                 Ok(())
             }
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
