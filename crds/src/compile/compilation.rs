@@ -5,19 +5,20 @@
 //! remember in which order things came.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use moat_policy::{Bundle, Digest};
 
 use super::build::{Clusters, ListenerSpec, View};
 use super::diagnostic::{Problem, Reason, Severity};
-use super::footprint::{footprint, same_for};
+use super::footprint::{Tracks, same_for};
 use super::graph::{Field, Footprint, Graph, Ripple};
 use super::key::{Kind, ResourceKey};
 use super::last_good::LastGood;
 use super::made::Made;
 use super::names::{Id, Names, Table};
 use super::object::{Flaw, Object, Objects};
-use super::resource::{Change, Content, Rejected, Spec, Version};
+use super::resource::{Change, Content, Read, Rejected, Spec, Version};
 use super::validate::validate;
 use super::verifiers::{Verifiers, Wanted};
 use super::{ClusterSelection, Conflicts, FastMap, Rules, Scope};
@@ -59,13 +60,6 @@ pub(super) struct Pending {
     pub(super) turned: BTreeSet<Id>,
 }
 
-/// A resource as it came, judged by itself.
-struct Read {
-    version: Version,
-    content: Option<Content>,
-    problems: Vec<Problem>,
-}
-
 impl Compilation {
     /// Of every cluster that there is, knowing no resources yet. `last_good` and `verifiers` come from an earlier one,
     /// or are empty.
@@ -95,12 +89,12 @@ impl Compilation {
         match change {
             Change::Upsert(resource) => {
                 let key = resource.key();
-                let (version, content) = resource.split();
-                let problems = match &content {
-                    Content::Spec(spec) => validate(spec),
-                    Content::Secret(_) => Vec::new(),
+                let (version, read) = resource.split();
+                let problems = match &read {
+                    Read::Spec(spec) => validate(spec),
+                    Read::Secret(_) | Read::Nothing => Vec::new(),
                 };
-                self.put(&key, Read { version, content: Some(content), problems });
+                self.put(&key, version, read, problems);
             }
             Change::Reject(Rejected { key, version, mut problems, readable }) => {
                 // A caller that names no problem still says that the resource cannot be used.
@@ -111,8 +105,7 @@ impl Compilation {
                         "it was refused where it was read: correct it",
                     ));
                 }
-                let content = readable.map(Content::from);
-                self.put(&key, Read { version, content, problems });
+                self.put(&key, version, readable.map_or(Read::Nothing, Read::Spec), problems);
             }
             Change::Delete(key) => self.delete(&key),
             Change::Verified(key, verifier) => {
@@ -133,7 +126,7 @@ impl Compilation {
     pub fn restore(&mut self, key: &ResourceKey, version: Version, spec: Spec) {
         if spec.kind() == key.kind && self.object(key).is_none() {
             let problems = validate(&spec);
-            self.put(key, Read { version, content: Some(spec.into()), problems });
+            self.put(key, version, Read::Spec(spec), problems);
         }
     }
 
@@ -146,8 +139,10 @@ impl Compilation {
     pub fn last_good(&self) -> LastGood {
         let mut all = self.last_good.clone();
         for (id, object) in self.objects.iter() {
-            if let Some(Object { version, effective: Some(Content::Spec(spec)), flaw: None }) = object {
-                all.set(self.names.key(id), version.clone(), spec.clone());
+            if let Some(Object { version, effective: Some(content), flaw: None }) = object
+                && let Some(spec) = content.spec()
+            {
+                all.set(self.names.key(id), version.clone(), spec);
             }
         }
         all
@@ -160,11 +155,27 @@ impl Compilation {
         used
     }
 
-    /// Takes last valid forms that an earlier one had in use. They serve resources that come later; a resource that
-    /// is there already has its form.
-    pub fn restore_last_good(&mut self, mut earlier: LastGood) {
-        earlier.retain(|key| self.object(key).is_none());
-        self.last_good.extend(earlier);
+    /// Takes over last valid forms that an earlier one had in use: for resources that are there and have none, and
+    /// for those that come later.
+    pub fn restore_last_good(&mut self, earlier: LastGood) {
+        for (key, version, spec) in earlier.into_forms().filter(|(key, _, spec)| key.kind == spec.kind()) {
+            let Some(id) =
+                self.names.find(&key).filter(|id| self.objects.get(*id).is_some_and(Option::is_some))
+            else {
+                self.last_good.set(key, version, spec);
+                continue;
+            };
+            let Some(old) = self.objects.take(id) else { continue };
+            if old.effective.is_some() || old.version.uid != version.uid {
+                *self.objects.entry(id) = Some(old);
+                continue;
+            }
+            let flaw = old.flaw.as_ref().map(|flaw| Flaw { problems: flaw.problems.clone(), readable: None });
+            let effective = Some(Content::from(&spec));
+            let new = Object { version: old.version.clone(), effective, flaw: flaw.map(Box::new) };
+            self.last_good.set(key, version, spec);
+            self.replace(id, Some(old), Some(new));
+        }
     }
 
     /// Forgets last valid forms of resources that do not exist, such as were deleted while nothing ran. To be called
@@ -197,9 +208,19 @@ impl Compilation {
         self.chosen
     }
 
-    fn put(&mut self, key: &ResourceKey, read: Read) {
+    fn put(&mut self, key: &ResourceKey, version: Version, read: Read, problems: Vec<Problem>) {
         let id = self.names.number(key);
-        let object = self.in_force(id, key, read);
+        let object = if problems.is_empty() {
+            self.last_good.remove(key);
+            let effective = match read {
+                Read::Spec(spec) => Some(Content::from(&Arc::new(spec))),
+                Read::Secret(secret) => Some(Content::Secret(secret)),
+                Read::Nothing => None,
+            };
+            Object { version, effective, flaw: None }
+        } else {
+            self.flawed(key, version, read, problems)
+        };
         let old = self.objects.take(id);
         if old.as_ref() == Some(&object) {
             *self.objects.entry(id) = old;
@@ -208,33 +229,24 @@ impl Compilation {
         self.replace(id, old, Some(object));
     }
 
-    /// Decides which content is in force.
-    fn in_force(&mut self, id: Id, key: &ResourceKey, read: Read) -> Object {
-        let Read { version, content, mut problems } = read;
-        if problems.is_empty() {
-            self.last_good.remove(key);
-            return Object { version, effective: content, flaw: None };
-        }
-        if let Some(Some(Object { version, effective: Some(Content::Spec(spec)), flaw: None })) =
-            self.objects.get(id)
+    /// A resource whose own spec is not valid: its last valid form is in force, if it had one.
+    fn flawed(&mut self, key: &ResourceKey, version: Version, read: Read, problems: Vec<Problem>) -> Object {
+        if let Some(Object { version, effective: Some(content), flaw: None }) = self.object(key)
+            && let Some(spec) = content.spec()
         {
-            self.last_good.set(key.clone(), version.clone(), spec.clone());
+            let version = version.clone();
+            self.last_good.set(key.clone(), version, spec);
         }
-        let last_good = self.last_good.get(key, &version).cloned();
+        let last_good = self.last_good.get(key, &version).map(Content::from);
         if last_good.is_none() {
             self.last_good.remove(key);
         }
-        let consequence = match last_good {
-            Some(_) => "; until then its last valid form stays in force",
-            None => "; until then it is not in force",
-        };
-        problems.iter_mut().for_each(|problem| problem.message.push_str(consequence));
-        let readable = match (&last_good, content) {
-            (None, Some(Content::Spec(spec))) => Some(spec),
+        let readable = match read {
+            Read::Spec(Spec::Pipeline(spec)) if last_good.is_none() => Some(spec),
             _ => None,
         };
         let flaw = Some(Box::new(Flaw { problems, readable }));
-        Object { version, effective: last_good.map(Content::Spec), flaw }
+        Object { version, effective: last_good, flaw }
     }
 
     fn delete(&mut self, key: &ResourceKey) {
@@ -272,12 +284,15 @@ impl Compilation {
     /// than all else here, and is needed when its resource changes.
     fn footprint(&mut self, id: Id, object: Option<&Object>) -> Footprint {
         let Some(object) = object else { return Footprint::default() };
-        let spec = match (&object.effective, object.readable()) {
-            (Some(Content::Spec(spec)), _) => spec,
-            (None, Some(spec)) if matches!(**spec, Spec::Pipeline(_)) => spec,
-            (Some(Content::Secret(_)) | None, _) => return Footprint::default(),
-        };
-        footprint(&mut self.names, &self.rules, id, object.version.created, spec)
+        let created = object.version.created;
+        let mut tracks = Tracks::new(&mut self.names, &self.rules, id, created);
+        match (&object.effective, object.readable()) {
+            (Some(Content::Spec(spec)), _) => tracks.spec(spec),
+            (Some(Content::Member(packed)), _) => tracks.member(&packed.member()),
+            (None, Some(pipeline)) => tracks.pipeline(pipeline),
+            (Some(Content::Secret(_)) | None, _) => {}
+        }
+        tracks.footprint()
     }
 
     fn mark_referrers(&mut self, id: Id, old: Option<&Content>, new: Option<&Content>) {
@@ -317,7 +332,8 @@ impl Compilation {
             }
             let touched = &mut self.pending.ripple.touched;
             touched.insert(cluster);
-            let version = self.objects.get(cluster).and_then(Option::as_ref).map(|there| there.version.clone());
+            let version =
+                self.objects.get(cluster).and_then(Option::as_ref).map(|there| there.version.clone());
             self.pending.changed.entry(cluster).or_insert(version);
             for referrer in self.graph.referrers(cluster) {
                 touched.insert(referrer);
@@ -328,4 +344,3 @@ impl Compilation {
         }
     }
 }
-

@@ -111,7 +111,10 @@ enum Referrers {
     #[default]
     None,
     One(Id),
-    #[expect(clippy::box_collection, reason = "there are many of these, and nearly all are smaller than a list")]
+    #[expect(
+        clippy::box_collection,
+        reason = "there are many of these, and nearly all are smaller than a list"
+    )]
     Few(Box<Vec<Id>>),
     Many(Box<FastSet<Id>>),
 }
@@ -171,7 +174,10 @@ enum Claimants {
     #[default]
     None,
     One(Standing),
-    #[expect(clippy::box_collection, reason = "there are many of these, and nearly all are smaller than a list")]
+    #[expect(
+        clippy::box_collection,
+        reason = "there are many of these, and nearly all are smaller than a list"
+    )]
     Many(Box<Vec<Standing>>),
 }
 

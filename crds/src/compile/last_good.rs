@@ -48,9 +48,8 @@ impl LastGood {
         self.0.retain(|key, _| keep(key));
     }
 
-    /// Adds the forms of another; of two for one resource, the other's stays.
-    pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+    pub(super) fn into_forms(self) -> impl Iterator<Item = (ResourceKey, Version, Arc<Spec>)> {
+        self.0.into_iter().map(|(key, Form { version, spec })| (key, version, spec))
     }
 
     /// The form of this very object.

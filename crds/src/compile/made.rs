@@ -7,9 +7,9 @@ use moat_policy::{Entry, EntryKey};
 use super::build::{Built, build};
 use super::compilation::{Compilation, Pending};
 use super::diagnostic::Problem;
-use super::footprint;
 use super::key::{Kind, ResourceKey};
 use super::names::{Id, Names};
+use super::permission::Form;
 use super::resource::Content;
 use super::validate::too_large;
 use super::verifiers::Wanted;
@@ -140,11 +140,7 @@ impl Compilation {
         };
         found.resources.retain(|id| self.names.kind(*id) != Kind::Secret);
         found.wanted.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        Changed {
-            clusters: keys(found.clusters),
-            resources: keys(found.resources),
-            wanted: found.wanted,
-        }
+        Changed { clusters: keys(found.clusters), resources: keys(found.resources), wanted: found.wanted }
     }
 
     fn built(&self, id: Id) -> Built {
@@ -154,7 +150,9 @@ impl Compilation {
 
     /// Takes the entry that a resource had out of its bundle, unless it keeps its key there.
     fn leave(&mut self, id: Id, built: &Built, found: &mut Found) {
-        let Some((cluster, key)) = self.made.get(id).and_then(|made| made.key(&self.names, id)) else { return };
+        let Some((cluster, key)) = self.made.get(id).and_then(|made| made.key(&self.names, id)) else {
+            return;
+        };
         if built.entry.as_ref().is_some_and(|(to, stays, _)| (*to, stays) == (cluster, &key)) {
             return;
         }
@@ -236,10 +234,13 @@ impl Compilation {
     fn serves_elsewhere(&mut self, id: Id, found: &mut Found) {
         found.resources.insert(id);
         let Some(Some(object)) = self.objects.get(id) else { return };
-        if let Some(Content::Spec(spec)) = &object.effective {
-            let listed = footprint::permissions(spec);
-            let listed = listed.filter_map(|name| self.names.find_sibling(id, Kind::Permission, name));
-            found.resources.extend(listed.filter(|id| self.objects.get(*id).is_some_and(Option::is_some)));
+        let Some(Content::Member(packed)) = &object.effective else { return };
+        for form in packed.member().permissions {
+            if let Form::Reference(name) = form
+                && let Some(listed) = self.names.find_sibling(id, Kind::Permission, name)
+            {
+                found.resources.insert(listed);
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ mod graph;
 mod key;
 mod last_good;
 mod made;
+mod member;
 mod names;
 mod object;
 mod permission;

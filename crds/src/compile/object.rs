@@ -1,10 +1,9 @@
 //! A resource as the compiler holds it.
 
-use std::sync::Arc;
-
 use super::diagnostic::Problem;
 use super::names::Table;
-use super::resource::{Content, Spec, Version};
+use super::resource::{Content, Version};
+use crate::PipelineSpec;
 
 /// All resources by number.
 pub(super) type Objects = Table<Option<Object>>;
@@ -24,18 +23,24 @@ pub(super) struct Object {
 pub(super) struct Flaw {
     /// At least one.
     pub(super) problems: Vec<Problem>,
-    /// What could be read of a resource that has no content in force.
-    pub(super) readable: Option<Arc<Spec>>,
+    /// What could be read of a Pipeline that has no content in force.
+    pub(super) readable: Option<PipelineSpec>,
 }
 
 impl Object {
-    /// What is wrong with its own spec.
-    pub(super) fn problems(&self) -> &[Problem] {
-        self.flaw.as_ref().map_or(&[], |flaw| &flaw.problems)
+    /// What is wrong with its own spec, and what follows from that.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.flaw.as_ref().map(|flaw| flaw.problems.clone()).unwrap_or_default();
+        let consequence = match self.effective {
+            Some(_) => "; until then its last valid form stays in force",
+            None => "; until then it is not in force",
+        };
+        problems.iter_mut().for_each(|problem| problem.message.push_str(consequence));
+        problems
     }
 
-    /// What could be read of it, if nothing of it is in force.
-    pub(super) fn readable(&self) -> Option<&Arc<Spec>> {
+    /// What could be read of a Pipeline, if nothing of it is in force.
+    pub(super) fn readable(&self) -> Option<&PipelineSpec> {
         self.flaw.as_ref()?.readable.as_ref()
     }
 

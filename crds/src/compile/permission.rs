@@ -10,12 +10,12 @@ use crate::{Activity, PermissionItem, PermissionSpec, Qos, Tristate};
 
 /// What a permission says, wherever it stands. Borrowed: there are many, and each is looked at twice.
 pub(super) struct Body<'a> {
-    topic_filter: &'a str,
-    activity: &'a [Activity],
-    qos: &'a [Qos],
-    retain: Tristate,
-    shared_subscription: Tristate,
-    shared_group: Option<&'a str>,
+    pub(super) topic_filter: &'a str,
+    pub(super) activity: &'a [Activity],
+    pub(super) qos: &'a [Qos],
+    pub(super) retain: Tristate,
+    pub(super) shared_subscription: Tristate,
+    pub(super) shared_group: Option<&'a str>,
 }
 
 impl<'a> From<&'a PermissionSpec> for Body<'a> {

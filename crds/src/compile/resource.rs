@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostic::Problem;
 use super::key::{Kind, ResourceKey};
+use super::member::Packed;
 use super::secret::{KNOWN_KEYS, USES};
 use super::verifiers::VerifierKey;
 use crate::{
@@ -57,26 +58,31 @@ impl Resource {
     }
 
     /// Its content and version, without the rest of the metadata: labels of policy resources mean nothing.
-    pub(super) fn split(self) -> (Version, Content) {
-        match self {
-            Self::MqttCluster(MqttCluster { metadata, spec, .. }) => {
-                (Version::of(&metadata), Spec::MqttCluster(spec).into())
-            }
-            Self::Realm(Realm { metadata, spec, .. }) => (Version::of(&metadata), Spec::Realm(spec).into()),
-            Self::Pipeline(Pipeline { metadata, spec, .. }) => {
-                (Version::of(&metadata), Spec::Pipeline(spec).into())
-            }
-            Self::Role(Role { metadata, spec, .. }) => (Version::of(&metadata), Spec::Role(spec).into()),
-            Self::Permission(Permission { metadata, spec, .. }) => {
-                (Version::of(&metadata), Spec::Permission(spec).into())
-            }
-            Self::Credential(Credential { metadata, spec, .. }) => {
-                (Version::of(&metadata), Spec::Credential(spec).into())
-            }
+    pub(super) fn split(self) -> (Version, Read) {
+        let (metadata, spec) = match self {
+            Self::MqttCluster(MqttCluster { metadata, spec, .. }) => (metadata, Spec::MqttCluster(spec)),
+            Self::Realm(Realm { metadata, spec, .. }) => (metadata, Spec::Realm(spec)),
+            Self::Pipeline(Pipeline { metadata, spec, .. }) => (metadata, Spec::Pipeline(spec)),
+            Self::Role(Role { metadata, spec, .. }) => (metadata, Spec::Role(spec)),
+            Self::Permission(Permission { metadata, spec, .. }) => (metadata, Spec::Permission(spec)),
+            Self::Credential(Credential { metadata, spec, .. }) => (metadata, Spec::Credential(spec)),
             // Which version of a Secret it is means nothing: its content does.
-            Self::Secret(secret) => (Version::default(), Content::Secret(SecretContent::of(secret).into())),
-        }
+            Self::Secret(secret) => {
+                return (Version::default(), Read::Secret(SecretContent::of(secret).into()));
+            }
+        };
+        (Version::of(&metadata), Read::Spec(spec))
     }
+}
+
+/// What was read of a resource, before it is judged.
+pub(super) enum Read {
+    /// A resource of ours.
+    Spec(Spec),
+    /// A Secret.
+    Secret(Box<SecretContent>),
+    /// Nothing.
+    Nothing,
 }
 
 /// A resource that broke a rule before it reached `compile`: its last valid form stays in force, if it had one.
@@ -153,13 +159,33 @@ impl Spec {
 pub(super) enum Content {
     /// A resource of ours.
     Spec(Arc<Spec>),
+    /// A Role or Credential.
+    Member(Packed),
     /// A Secret.
     Secret(Box<SecretContent>),
 }
 
-impl From<Spec> for Content {
-    fn from(spec: Spec) -> Self {
-        Self::Spec(Arc::new(spec))
+impl From<&Arc<Spec>> for Content {
+    /// Of a spec that is valid: what cannot be read of a Role or Credential is not taken along.
+    fn from(spec: &Arc<Spec>) -> Self {
+        match &**spec {
+            Spec::Role(spec) => Self::Member(Packed::new(&spec.into())),
+            Spec::Credential(spec) => Self::Member(Packed::new(&spec.into())),
+            Spec::MqttCluster(_) | Spec::Realm(_) | Spec::Pipeline(_) | Spec::Permission(_) => {
+                Self::Spec(spec.clone())
+            }
+        }
+    }
+}
+
+impl Content {
+    /// The spec, unless it is a Secret.
+    pub(super) fn spec(&self) -> Option<Arc<Spec>> {
+        match self {
+            Self::Spec(spec) => Some(spec.clone()),
+            Self::Member(packed) => Some(Arc::new(packed.member().to_spec())),
+            Self::Secret(_) => None,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::diagnostic::Problem;
 use super::key::{Kind, ResourceKey};
 use super::names::Id;
 use super::object::Object;
-use super::resource::{Content, Spec, Version};
+use super::resource::{Spec, Version};
 use super::verifiers::Wanted;
 
 /// What is compiled for one cluster.
@@ -84,15 +84,18 @@ impl Compilation {
     /// The form of a resource that is in force, with the version of the object that it belongs to. None of a Secret.
     pub fn form(&self, key: &ResourceKey) -> Option<(&Version, Arc<Spec>)> {
         let object = self.object(key)?;
-        match object.effective.as_ref()? {
-            Content::Spec(spec) => Some((&object.version, spec.clone())),
-            Content::Secret(_) => None,
-        }
+        Some((&object.version, object.effective.as_ref()?.spec()?))
     }
 
     /// Whether it knows no resource.
     pub fn is_empty(&self) -> bool {
         self.objects.iter().all(|(_, object)| object.is_none())
+    }
+
+    /// Whether no number is given out.
+    #[cfg(test)]
+    pub(super) fn knows_no_name(&self) -> bool {
+        Kind::ALL.into_iter().all(|kind| self.names.of_kind(kind).next().is_none())
     }
 
     /// Whether a resource exists.

@@ -4,83 +4,77 @@ use moat_policy::{CertificateMatch, CredentialEntry, CredentialIdentity, Entry, 
 use sha2::{Digest as _, Sha256};
 
 use super::super::diagnostic::{Problem, Reason};
+use super::super::member::{Certificate, Identity, Member};
+use super::super::names::Id;
 use super::super::resource::Version;
 use super::super::secret::{self, Proof};
 use super::super::validate::fingerprint;
 use super::super::verifiers::{VerifierKey, Wanted};
 use super::role::permissions;
-use super::{Built, Membership, View, Who};
-use crate::CredentialSpec;
+use super::{Built, View, Who};
 
 pub(super) fn build(
     view: &View<'_>,
-    (who, version): (Who<'_>, &Version),
-    spec: &CredentialSpec,
-) -> Option<Built> {
-    let cluster = match view.of_realm(who, &spec.realm_ref.name) {
-        Membership::Others => return None,
-        Membership::Dangling(problem) => return Some(problem.into()),
-        Membership::Of(cluster) => cluster,
-    };
-    if let Some(problem) = view.conflict(who) {
-        return Some(problem.into());
-    }
+    (who, version, cluster): (Who<'_>, &Version, Id),
+    member: &Member<'_>,
+    identity: &Identity<'_>,
+) -> Built {
     let mut problems = Vec::new();
     let mut wanted = None;
-    let identity = match certificate(spec) {
+    let shown = match certificate(identity) {
         Some(certificate) => CredentialIdentity::Certificate(certificate),
         None => {
-            let verifier = verifier(view, (who, version), spec, &mut problems);
+            let verifier = verifier(view, (who, version), identity, &mut problems);
             let verifier = verifier.unwrap_or_else(|missing| {
                 wanted = Some(missing);
                 None
             });
-            CredentialIdentity::Password { username: spec.username.clone().unwrap_or_default(), verifier }
+            CredentialIdentity::Password {
+                username: identity.username.unwrap_or_default().to_owned(),
+                verifier,
+            }
         }
     };
-    let roles = roles(view, who, spec, &mut problems);
-    let authorization_key = authorization_key(&who.key.name, spec).to_owned();
+    let roles = roles(view, who, member, &mut problems);
+    let authorization_key = authorization_key(&who.key.name, identity).to_owned();
     let entry = CredentialEntry {
         source: who.key.short(),
-        version: semantic_version(&identity, &authorization_key, spec.enabled),
-        identity,
+        version: semantic_version(&shown, &authorization_key, identity.enabled),
+        identity: shown,
         authorization_key,
-        enabled: spec.enabled,
+        enabled: identity.enabled,
         roles,
-        permissions: permissions(view, who, &spec.permissions, &mut problems),
+        permissions: permissions(view, who, &member.permissions, &mut problems),
     };
-    let entry_key = EntryKey::credential(&*spec.realm_ref.name, &*who.key.name);
+    let entry_key = EntryKey::credential(member.realm, &*who.key.name);
     let entry = Some((cluster, entry_key, Entry::Credential(entry)));
-    Some(Built { entry, problems, wanted, listeners: None })
+    Built { entry, problems, wanted, listeners: None }
 }
 
 /// The key under which authorization looks the client up.
-pub(in super::super) fn authorization_key<'a>(name: &'a str, spec: &'a CredentialSpec) -> &'a str {
-    spec.username.as_deref().unwrap_or(name)
+pub(in super::super) fn authorization_key<'a>(name: &'a str, identity: &Identity<'a>) -> &'a str {
+    identity.username.unwrap_or(name)
 }
 
 /// The certificate that proves the identity, in the bundle's form.
-pub(in super::super) fn certificate(spec: &CredentialSpec) -> Option<CertificateMatch> {
-    let certificate = spec.certificate.as_ref()?;
-    let subject = certificate.subject.clone().map(CertificateMatch::Subject);
-    subject.or_else(|| {
-        let digits = fingerprint(certificate.fingerprint_sha256.as_deref()?)?;
-        Some(CertificateMatch::FingerprintSha256(digits))
-    })
+pub(in super::super) fn certificate(identity: &Identity<'_>) -> Option<CertificateMatch> {
+    match identity.certificate? {
+        Certificate::Subject(subject) => Some(CertificateMatch::Subject(subject.to_owned())),
+        Certificate::Fingerprint(text) => fingerprint(text).map(CertificateMatch::FingerprintSha256),
+    }
 }
 
 /// What passwords are verified with; `None` means that none is accepted. An error is a password to be hashed first.
 fn verifier(
     view: &View<'_>,
     (who, version): (Who<'_>, &Version),
-    spec: &CredentialSpec,
+    identity: &Identity<'_>,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<SecretString>, Wanted> {
     const FIELD: &str = "spec.passwordSecretRef.name";
-    let Some(reference) = &spec.password_secret_ref else { return Ok(None) };
-    let name = (&*who.key.namespace, &*reference.name);
-    let proof = secret::readable(view.secret(who, &reference.name), name, "credential", FIELD)
-        .and_then(|content| secret::proof(content, &reference.name, FIELD));
+    let Some(name) = identity.secret else { return Ok(None) };
+    let proof = secret::readable(view.secret(who, name), (&who.key.namespace, name), "credential", FIELD)
+        .and_then(|content| secret::proof(content, name, FIELD));
     match proof {
         Err(problem) => {
             problems.push(problem);
@@ -100,14 +94,9 @@ fn verifier(
 
 /// The role keys, in the bundle's order. One that means nothing stays in the entry, where it grants nothing, so that
 /// a Role that comes or goes rewrites one entry and not those of all who hold it.
-fn roles(
-    view: &View<'_>,
-    who: Who<'_>,
-    spec: &CredentialSpec,
-    problems: &mut Vec<Problem>,
-) -> Vec<String> {
-    let realm = &spec.realm_ref.name;
-    for (i, role) in spec.roles.iter().enumerate() {
+fn roles(view: &View<'_>, who: Who<'_>, member: &Member<'_>, problems: &mut Vec<Problem>) -> Vec<String> {
+    let Member { realm, keys, .. } = member;
+    for (i, role) in keys.iter().enumerate() {
         if !view.has_role(who, realm, role) {
             let message = format!(
                 "Realm `{realm}` has no valid Role with the name or role key `{role}`: create it, or correct the name"
@@ -115,7 +104,7 @@ fn roles(
             problems.push(Problem::error(format!("spec.roles[{i}]"), Reason::RefNotFound, message));
         }
     }
-    let mut roles = spec.roles.clone();
+    let mut roles: Vec<_> = keys.iter().copied().map(str::to_owned).collect();
     roles.sort_unstable();
     roles.dedup();
     roles

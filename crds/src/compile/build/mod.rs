@@ -16,9 +16,10 @@ use super::Conflicts;
 use super::diagnostic::{Problem, Reason};
 use super::graph::{Field, Graph, Rank};
 use super::key::{Kind, ResourceKey};
+use super::member::Member;
 use super::names::{Id, Names};
 use super::object::{Object, Objects};
-use super::resource::{Content, SecretContent, Spec};
+use super::resource::{Content, SecretContent, Spec, Version};
 use super::verifiers::{Verifiers, Wanted};
 use crate::{PermissionSpec, RealmSpec};
 
@@ -87,7 +88,7 @@ impl<'a> View<'a> {
     fn spec(&self, id: Id) -> Option<&'a Spec> {
         match self.object(id)?.effective.as_ref()? {
             Content::Spec(spec) => Some(spec),
-            Content::Secret(_) => None,
+            Content::Member(_) | Content::Secret(_) => None,
         }
     }
 
@@ -108,7 +109,7 @@ impl<'a> View<'a> {
     fn secret(&self, who: Who<'_>, name: &str) -> Option<&'a SecretContent> {
         match self.object(self.names.find_sibling(who.id, Kind::Secret, name)?)?.effective.as_ref()? {
             Content::Secret(secret) => Some(secret),
-            Content::Spec(_) => None,
+            Content::Spec(_) | Content::Member(_) => None,
         }
     }
 
@@ -191,20 +192,21 @@ fn not_found(who: Who<'_>, field: impl Into<String>, kind: Kind, name: &str) -> 
 pub(super) fn build(view: &View<'_>, id: Id, object: &Object) -> Built {
     let key = view.names.key(id);
     let who = Who { id, key: &key };
-    let mut built = match (&object.effective, object.readable().map(|spec| &**spec)) {
+    let mut built = match (&object.effective, object.readable()) {
         (Some(Content::Spec(spec)), _) => match &**spec {
             Spec::MqttCluster(spec) => cluster::build(view, who, spec),
             Spec::Realm(spec) => realm(view, who, spec),
             Spec::Pipeline(spec) => pipeline::build(view, who, spec),
-            Spec::Role(spec) => role::build(view, who, spec),
-            Spec::Credential(spec) => credential::build(view, (who, &object.version), spec),
+            Spec::Role(spec) => member(view, (who, &object.version), &spec.into()),
+            Spec::Credential(spec) => member(view, (who, &object.version), &spec.into()),
             Spec::Permission(_) => Some(Built::default()),
         },
-        (None, Some(Spec::Pipeline(spec))) => pipeline::refuse(view, who, spec),
+        (Some(Content::Member(packed)), _) => member(view, (who, &object.version), &packed.member()),
+        (None, Some(pipeline)) => pipeline::refuse(view, who, pipeline),
         (Some(Content::Secret(_)) | None, _) => Some(Built::default()),
     };
     if let Some(built) = &mut built {
-        built.problems.splice(0..0, object.problems().iter().cloned());
+        built.problems.splice(0..0, object.problems());
     }
     built.unwrap_or_default()
 }
@@ -218,4 +220,20 @@ fn realm(view: &View<'_>, who: Who<'_>, spec: &RealmSpec) -> Option<Built> {
             Some(Built { entry: Some((cluster, EntryKey::realm(&*who.key.name), entry)), ..Built::default() })
         }
     }
+}
+
+/// What comes of a member of a realm.
+fn member(view: &View<'_>, (who, version): (Who<'_>, &Version), member: &Member<'_>) -> Option<Built> {
+    let cluster = match view.of_realm(who, member.realm) {
+        Membership::Others => return None,
+        Membership::Dangling(problem) => return Some(problem.into()),
+        Membership::Of(cluster) => cluster,
+    };
+    if let Some(problem) = view.conflict(who) {
+        return Some(problem.into());
+    }
+    Some(match &member.identity {
+        None => role::build(view, (who, cluster), member),
+        Some(identity) => credential::build(view, (who, version, cluster), member, identity),
+    })
 }

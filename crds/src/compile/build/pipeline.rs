@@ -83,12 +83,7 @@ fn place(view: &View<'_>, who: Who<'_>, spec: &PipelineSpec) -> Option<Result<Id
 }
 
 /// What is wrong with the realm of a stage. A realm of another cluster is none of ours.
-fn check_realm(
-    view: &View<'_>,
-    (who, cluster): (Who<'_>, Id),
-    stage: &str,
-    realm: &str,
-) -> Option<Problem> {
+fn check_realm(view: &View<'_>, (who, cluster): (Who<'_>, Id), stage: &str, realm: &str) -> Option<Problem> {
     let field = format!("spec.{stage}.manager.kubernetes.realm");
     let spec = view.names.find_sibling(who.id, Kind::Realm, realm).and_then(|id| view.realm(id));
     match (view.of_realm(who, realm), spec) {

@@ -1,6 +1,5 @@
 //! Conflicts: one serves, the other is refused as a whole, and both heal.
 
-use super::super::Compiler;
 use super::*;
 
 fn both(options: Options, kind: &str, first: (&str, u8, Value), second: (&str, u8, Value)) -> Compiled {

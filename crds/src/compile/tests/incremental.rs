@@ -4,7 +4,7 @@ use moat_policy::SecretString;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::{ClusterSelection, Compiler, Problem, Rejected, Spec, Version};
+use super::super::{ClusterSelection, Problem, Rejected, Spec, Version};
 use super::*;
 
 /// Names are few, so that references hit, miss and collide.
@@ -104,7 +104,7 @@ fn secret_of() -> impl Strategy<Value = Resource> {
         .prop_map(|(name, used_for, data)| secret(name, used_for, data))
 }
 
-fn upsert() -> impl Strategy<Value = Resource> {
+pub(super) fn upsert() -> impl Strategy<Value = Resource> {
     let name_of =
         |kind| if matches!(kind, "MqttCluster" | "Realm") { home().boxed() } else { name().boxed() };
     let spec = spec().prop_flat_map(move |(kind, spec)| (Just((kind, spec)), name_of(kind)));
@@ -118,7 +118,7 @@ fn upsert() -> impl Strategy<Value = Resource> {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Upsert(Resource),
     /// Rejects what this would be, with or without its content.
     Reject(Resource, bool),
@@ -127,7 +127,7 @@ enum Step {
     Hash,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let kinds = vec![
         Kind::MqttCluster,
         Kind::Realm,
@@ -161,7 +161,7 @@ fn rejected(resource: Resource, readable: bool) -> Rejected {
 }
 
 /// Turns a step into changes, and makes the same change to the resources of the whole compile.
-fn changes(step: Step, resources: &mut Resources, now: &Compiled) -> Vec<Change> {
+pub(super) fn changes(step: Step, resources: &mut Resources, now: &Compiled) -> Vec<Change> {
     match step {
         Step::Upsert(resource) => {
             resources.insert(resource.clone());

@@ -1,6 +1,5 @@
 //! Last-good: narrow, explicit, and never a way back to a right that is gone.
 
-use super::super::Compiler;
 use super::*;
 
 /// The last valid forms after a compile of these.
@@ -71,8 +70,7 @@ fn another_object_of_the_same_name_does_not_inherit() {
     };
     let first = forms(with([of("one", json!([]))]));
     let bad = json!([{ "topicFilter": "a/#/b", "activity": ["publish"] }]);
-    let same =
-compile(&Options::default(), with([of("one", bad.clone())]), &first, &Verifiers::new());
+    let same = compile(&Options::default(), with([of("one", bad.clone())]), &first, &Verifiers::new());
     assert!(same.bundle.get(&role_key("r")).is_some());
     let other = compile(&Options::default(), with([of("two", bad)]), &first, &Verifiers::new());
     assert!(other.bundle.get(&role_key("r")).is_none());

@@ -1,10 +1,12 @@
 //! Tests of the compile as its callers see it, and the makers of resources that they share.
 
 mod conflict;
+mod every;
 mod golden;
 mod incremental;
 mod invalid;
 mod last_good;
+mod member;
 mod reference;
 mod secret;
 mod version;
@@ -13,7 +15,7 @@ use moat_policy::{Entry, EntryKey};
 use serde_json::{Value, json};
 
 use super::{
-    Change, Compiled, Conflicts, Kind, LastGood, Options, Reason, Resource, ResourceKey, Resources,
+    Change, Compiled, Compiler, Conflicts, Kind, LastGood, Options, Reason, Resource, ResourceKey, Resources,
     Verifiers, compile,
 };
 
@@ -202,9 +204,9 @@ fn input_order_means_nothing() {
             credential("c", "u", &["k", "nobody"]),
         ]
     };
-    let forwards = super::Compiler::new(files(), LastGood::new(), Verifiers::new())
+    let forwards = Compiler::new(files(), LastGood::new(), Verifiers::new())
         .apply(all().into_iter().map(Change::Upsert));
-    let backwards = super::Compiler::new(files(), LastGood::new(), Verifiers::new())
+    let backwards = Compiler::new(files(), LastGood::new(), Verifiers::new())
         .apply(all().into_iter().rev().map(Change::Upsert));
     assert_eq!(forwards.bundle.digest(), backwards.bundle.digest());
     assert_eq!(forwards.diagnostics, backwards.diagnostics);

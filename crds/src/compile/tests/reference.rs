@@ -1,6 +1,5 @@
 //! References: what names nothing grants nothing, says so, and heals.
 
-use super::super::Compiler;
 use super::*;
 
 fn compiler(resources: Resources) -> Compiler {
