@@ -13,6 +13,8 @@ DIR ?= config/samples/quickstart
 RACE ?=
 # Further arguments of `make figures`, such as FIGURES="--edits 20 --reloads 1".
 FIGURES ?=
+# Further arguments of `make figures-kubernetes`, such as FIGURES_KUBERNETES="--edits 20 --roles 100 --credentials 500".
+FIGURES_KUBERNETES ?=
 # Seconds that each fuzz target runs in `make fuzz-smoke`.
 FUZZ_SECONDS ?= 10
 
@@ -122,6 +124,13 @@ race: ## Moat beside mosquitto, rumqttd and a raw relay: one table (RACE="--scen
 figures: ## Moat alone: start, edit to enforced, reload under traffic (FIGURES="--edits 20" for less; wants an idle machine)
 	@.ci/prerequisites build
 	cargo run --locked --release -q -p moat-race -- live --out $(TARGET)/figures $(FIGURES)
+
+.PHONY: figures-kubernetes
+figures-kubernetes: ## Moat on Kubernetes: edit to enforced, writes, memory, cold start (wants an idle machine, Linux, root, 40 min)
+	@.ci/prerequisites build kubernetes
+	cargo build --locked -p moat-e2e
+	@image="$$(tests/e2e/kubernetes/image $(TARGET)/e2e/image-release release)"; set -- $$image; \
+		MOAT_E2E_IMAGE="$$1" $(TARGET)/debug/moat-figures --archive "$$2" --out $(TARGET)/figures-kubernetes $(FIGURES_KUBERNETES)
 
 .PHONY: ci
 ci: ## what CI runs

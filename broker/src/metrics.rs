@@ -9,6 +9,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Counter, CounterVec, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
 use crate::net::worker::Hub;
+use crate::pod::error::REASONS;
 use crate::status::Status;
 
 /// All metrics of the process.
@@ -87,6 +88,7 @@ impl Collector for Broker {
         self.connections(&mut families, &stats);
         self.logins(&mut families);
         self.policy(&mut families);
+        self.delivery(&mut families);
         families.0
     }
 }
@@ -221,6 +223,35 @@ impl Broker {
         if let (Ok(info), Some(digest)) = (digest, figures.digest) {
             info.with_label_values(&[digest.as_str()]).set(1.0);
             families.0.extend(info.collect());
+        }
+    }
+
+    /// What only a pod has, whose policy is delivered to it.
+    fn delivery(&self, families: &mut Families) {
+        let Some(delivery) = self.status.figures().delivery else { return };
+        families.gauge(
+            "moat_policy_generation",
+            "Generation of the manifest in force.",
+            delivery.generation.unwrap_or(0) as f64,
+        );
+        families.gauge(
+            "moat_policy_generation_saved",
+            "Generation of the manifest on the volume.",
+            delivery.saved.unwrap_or(0) as f64,
+        );
+        let failures = |reason: &&'static str| (*reason, delivery.failures.get(reason).copied().unwrap_or(0));
+        families.counters(
+            "moat_policy_load_failures_total",
+            "Attempts to take newer policy that failed, by reason.",
+            "reason",
+            REASONS.iter().map(failures),
+        );
+        if let Some(silence) = delivery.silence() {
+            families.gauge(
+                "moat_api_server_silence_seconds",
+                "Seconds since the API server last said something about the policy.",
+                silence.as_secs_f64(),
+            );
         }
     }
 }

@@ -1,138 +1,68 @@
-//! From changed resources to a policy in force: compile, load, swap, judge again, listeners.
+//! Puts policies and listeners in force: load, swap, judge again, open and close ports. Every journey of a policy
+//! ends here.
 //!
-//! Runs on one thread of its own, so that nothing here ever stops a core.
+//! Runs on the thread of its journey, so that nothing here ever stops a core.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use moat_crds::compile::{
-    Change, Compiled, Compiler, Conflicts, Diagnostic, LastGood, Options, Severity, Verifiers,
-};
-use moat_crds::file::Severity as Weight;
+use moat_crds::compile::ListenerSpec;
 use moat_policy::{Bundle, CredentialIdentity, Entry, EntryKey, Policy, SecretString};
 use moat_realms::census::Census;
-use moat_realms::hash::{DEFAULT_SCHEME, StoredHash};
-use tracing::{error, info, warn};
+use moat_realms::hash::Limits;
+use tracing::{error, info};
 
 use crate::net::reconcile::{ListenerProblem, Listeners};
 use crate::net::worker::{Command, Hub};
-use crate::source::FolderSource;
+use crate::process::Process;
 use crate::status::Status;
 
-/// Keeps the policy and the listeners what the resources say.
+/// What is in force.
 pub(crate) struct Supervisor {
     hub: Arc<Hub>,
     status: Arc<Status>,
-    compiler: Compiler,
     listeners: Listeners,
     bundle: Bundle,
     census: Census,
-    /// What was said about the resources last, so that only news is logged.
-    said: BTreeSet<String>,
-    listener_problems: Vec<ListenerProblem>,
 }
 
 impl Supervisor {
-    pub(crate) fn new(hub: Arc<Hub>, status: Arc<Status>, address: Option<IpAddr>) -> Self {
-        let options = Options { conflicts: Conflicts::AreErrors, ..Options::default() };
+    /// Nothing is in force yet. Listeners will bind `address`, or all addresses.
+    pub(crate) fn new(process: &Process, address: Option<IpAddr>) -> Self {
+        let (hub, status) = (Arc::clone(&process.hub), Arc::clone(&process.status));
         Self {
             listeners: Listeners::new(Arc::clone(&hub), address),
             hub,
             status,
-            compiler: Compiler::new(options, LastGood::default(), Verifiers::new()),
             bundle: Bundle::new(),
             census: Census::default(),
-            said: BTreeSet::new(),
-            listener_problems: Vec::new(),
         }
     }
 
-    /// Takes what changed in a folder into force.
-    pub(crate) fn follow(&mut self, source: &mut FolderSource) {
-        let Some(changes) = source.refresh() else {
-            if self.status.figures().digest.is_none() {
-                self.apply(Vec::new(), source);
-            }
-            return;
-        };
-        self.apply(changes, source);
+    /// Whether any policy is in force.
+    pub(crate) fn enforces(&self) -> bool {
+        self.status.figures().digest.is_some()
     }
 
-    fn apply(&mut self, changes: Vec<Change>, source: &FolderSource) {
-        let mut compiled = self.compiler.apply(changes);
-        if !compiled.wanted.is_empty() {
-            let verified = self.hash(&compiled);
-            compiled = self.compiler.apply(verified);
-        }
-        let errors = self.say(&compiled.diagnostics, source);
-        self.put_in_force(compiled.bundle, errors);
-        self.listener_problems = self.listeners.reconcile(&compiled.listeners);
-        for ListenerProblem { listener, message } in &self.listener_problems {
-            error!(listener, "{message}");
-        }
-        self.status.listeners(compiled.listeners.len(), self.listeners.len());
+    /// The bounds of what may be hashed.
+    pub(crate) fn hash_limits(&self) -> &Limits {
+        self.hub.authenticator.verifier.limits()
     }
 
-    /// Hashes the plain passwords that the compiler asks for.
-    fn hash(&self, compiled: &Compiled) -> Vec<Change> {
-        let limits = self.hub.authenticator.verifier.limits();
-        let hashed = compiled.wanted.iter().filter_map(|wanted| {
-            match StoredHash::create(DEFAULT_SCHEME, wanted.password.expose().as_bytes(), limits) {
-                Ok(hash) => {
-                    let verifier = SecretString::new(hash.to_text().to_string());
-                    Some(Change::Verified(wanted.key.clone(), verifier))
-                }
-                Err(error) => {
-                    error!(credential = ?wanted.key.credential, %error, "a password could not be hashed");
-                    None
-                }
-            }
-        });
-        hashed.collect()
-    }
-
-    /// Logs what is new among findings and diagnostics; returns the number of errors.
-    fn say(&mut self, diagnostics: &[Diagnostic], source: &FolderSource) -> usize {
-        let findings =
-            source.findings().map(|finding| (finding.to_string(), finding.severity == Weight::Error));
-        let diagnostics = diagnostics
-            .iter()
-            // What the reader of the file has said about its own resource is not said twice.
-            .filter(|diagnostic| !source.has_said(diagnostic))
-            .map(|diagnostic| (source.placed(diagnostic), diagnostic.severity == Severity::Error));
-        let mut said = BTreeSet::new();
-        let mut errors = 0;
-        for (line, is_error) in findings.chain(diagnostics) {
-            errors += usize::from(is_error);
-            if !self.said.contains(&line) {
-                if is_error {
-                    error!("{line}");
-                } else {
-                    warn!("{line}");
-                }
-            }
-            said.insert(line);
-        }
-        for gone in self.said.difference(&said) {
-            info!("mended: {gone}");
-        }
-        self.said = said;
-        errors
-    }
-
-    fn put_in_force(&mut self, bundle: Bundle, errors: usize) {
+    /// Puts a policy in force for logins from now on and has all sessions judged by it. `errors` is the number of
+    /// resources that are not in it as they are written.
+    pub(crate) fn enforce(&mut self, bundle: Bundle, errors: usize) {
         let digest = bundle.digest();
         let changed = bundle.diff(&self.bundle);
-        if changed.is_empty() && self.status.figures().digest.is_some() {
+        if changed.is_empty() && self.enforces() {
             self.status.policy_in_force(digest.to_string(), errors);
             return;
         }
         self.count_verifiers(&bundle, &changed);
-        let policy = if self.status.figures().digest.is_none() {
-            Policy::load(&bundle)
-        } else {
+        let policy = if self.enforces() {
             self.hub.authenticator.store.load().apply(&bundle, &changed)
+        } else {
+            Policy::load(&bundle)
         };
         self.hub.authenticator.store.swap(policy, &self.hub.shared);
         for worker in &self.hub.workers {
@@ -142,6 +72,18 @@ impl Supervisor {
         info!(%digest, changed = changed.len(), "policy in force");
         self.status.policy_in_force(digest.to_string(), errors);
         self.bundle = bundle;
+    }
+
+    /// Opens, changes and closes listeners, and says which of them are not as wanted.
+    pub(crate) fn listen(&mut self, wanted: &[ListenerSpec]) -> Vec<ListenerProblem> {
+        let problems = self.listeners.reconcile(wanted);
+        self.status.listeners(wanted.len(), self.listeners.len());
+        problems
+    }
+
+    /// Whether a listener accepts connections.
+    pub(crate) fn is_open(&self, listener: &str) -> bool {
+        self.listeners.is_open(listener)
     }
 
     /// Keeps the count of hash schemes, so that a login with an unknown username costs what others cost.

@@ -12,5 +12,5 @@ pub(crate) mod listener;
 pub(crate) mod reconcile;
 pub(crate) mod socket;
 pub(crate) mod tls;
-mod tls_config;
+pub(crate) mod tls_config;
 pub(crate) mod worker;

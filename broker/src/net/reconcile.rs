@@ -40,6 +40,11 @@ impl Listeners {
         self.open.len()
     }
 
+    /// Whether a listener accepts connections.
+    pub(crate) fn is_open(&self, listener: &str) -> bool {
+        self.open.contains_key(listener)
+    }
+
     /// Opens, changes and closes listeners. Connections of closed ones stay; a changed certificate serves new
     /// handshakes.
     pub(crate) fn reconcile(&mut self, wanted: &[ListenerSpec]) -> Vec<ListenerProblem> {

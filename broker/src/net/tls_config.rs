@@ -6,7 +6,7 @@ use moat_crds::ClientAuth;
 use moat_crds::compile::TlsMaterial;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -34,6 +34,18 @@ pub(crate) enum TlsConfigError {
 /// # Errors
 /// [`TlsConfigError`] names the key of the Secret that has to be mended.
 pub(crate) fn build(material: &TlsMaterial, client_auth: ClientAuth) -> Result<ServerConfig, TlsConfigError> {
+    build_with(material, client_auth, rustls::DEFAULT_VERSIONS)
+}
+
+/// As [`build`], for these versions of TLS only.
+///
+/// # Errors
+/// As [`build`].
+pub(crate) fn build_with(
+    material: &TlsMaterial,
+    client_auth: ClientAuth,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ServerConfig, TlsConfigError> {
     let chain = certificates(material.certificate_chain.expose()).map_err(TlsConfigError::Certificate)?;
     if chain.is_empty() {
         return Err(TlsConfigError::NoCertificate);
@@ -42,7 +54,7 @@ pub(crate) fn build(material: &TlsMaterial, client_auth: ClientAuth) -> Result<S
         .map_err(TlsConfigError::Key)?;
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder =
-        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions)?;
     let verifier = match client_auth {
         ClientAuth::None => None,
         ClientAuth::Optional | ClientAuth::Required => {

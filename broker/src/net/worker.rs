@@ -50,6 +50,18 @@ pub(crate) struct Hub {
     /// No new connections: the process is about to stop.
     pub(crate) draining: AtomicBool,
     pub(crate) io: IoStats,
+    /// Notified whenever a core has judged all its sessions by a newer policy.
+    pub(crate) judged: Notify,
+}
+
+impl Hub {
+    /// At most how many sessions were not judged yet by the newest policy; 0 only when all were.
+    pub(crate) fn unjudged(&self) -> u64 {
+        let epoch = self.shared.policy_epoch();
+        let behind = self.workers.iter().filter(|worker| worker.swept.load(Ordering::Acquire) < epoch);
+        // The counters are some milliseconds old: a core that is behind never counts as done.
+        behind.map(|worker| worker.stats.lock().sessions.max(1)).sum()
+    }
 }
 
 /// Counters of the network side that are not a core's.
@@ -239,6 +251,7 @@ async fn judge_sessions(worker: Rc<Worker>, judge: Rc<Notify>) {
                 if let Some(handle) = worker.hub.workers.get(usize::from(worker.id)) {
                     handle.swept.store(swept, Ordering::Release);
                 }
+                worker.hub.judged.notify_one();
                 break;
             }
             tokio::task::yield_now().await;

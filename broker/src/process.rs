@@ -1,7 +1,7 @@
-//! `moat-broker run DIR`: the product without Kubernetes.
+//! The process around the cores: their threads, the health port, and an orderly end. The same for every journey of
+//! the policy.
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -14,7 +14,8 @@ use moat_policy::{Bundle, Policy};
 use moat_realms::backoff::{Backoff, BackoffConfig};
 use moat_realms::verifier::{Verifier, VerifierConfig};
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
 use tracing::info;
 
 use crate::auth::{AccessLog, Authenticator, RefusalCounts};
@@ -23,51 +24,43 @@ use crate::logging::LogLevel;
 use crate::metrics::Metrics;
 use crate::net::worker::{self, Command, Hub, IoStats, WorkerHandle};
 use crate::policy::PolicyStore;
-use crate::source::{FolderSource, watch};
 use crate::status::Status;
-use crate::supervisor::Supervisor;
 
-/// What `run` needs to know besides the folder.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The folder with the resources.
-    pub dir: PathBuf,
-    /// Address of the health port; port 0 takes a free one, which is logged.
-    pub health: SocketAddr,
-    /// Address that listeners bind; all addresses if none.
-    pub bind: Option<IpAddr>,
-    /// Number of cores that serve connections; all that the process may use if none.
-    pub workers: Option<u16>,
+/// The running cores, with no policy and no listeners yet.
+pub(crate) struct Process {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) status: Arc<Status>,
+    workers: Vec<JoinHandle<()>>,
 }
 
-/// Serves a folder until the process is told to stop.
-///
-/// # Errors
-/// If the folder cannot be read, the health port cannot be opened, or the operating system refuses a thread.
-pub fn run(settings: &Settings, log_level: LogLevel) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (hub, commands) = hub(settings.workers)?;
-    let workers = commands
-        .into_iter()
-        .zip(0..)
-        .map(|(commands, id)| worker::spawn(id, Arc::clone(&hub), commands))
-        .collect::<std::io::Result<Vec<_>>>()
-        .context("failed to start the threads of the cores")?;
-    let status = Arc::new(Status::default());
-    let mut source = FolderSource::open(&settings.dir)
-        .with_context(|| format!("failed to read the folder {}", settings.dir.display()))?;
-    let mut supervisor = Supervisor::new(Arc::clone(&hub), Arc::clone(&status), settings.bind);
-    supervisor.follow(&mut source);
-    let watch = watch(source, move |source| supervisor.follow(source))?;
-    let metrics = Arc::new(Metrics::new(Arc::clone(&hub), Arc::clone(&status))?);
-    let health = Health { status: Arc::clone(&status), metrics, log_level };
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(settings.health)
+impl Process {
+    /// Starts the threads of the cores: as many as `workers` says, or as the process may use.
+    ///
+    /// # Errors
+    /// If the operating system refuses a thread.
+    pub(crate) fn start(workers: Option<u16>) -> anyhow::Result<Self> {
+        let (hub, commands) = hub(workers)?;
+        let workers = commands
+            .into_iter()
+            .zip(0..)
+            .map(|(commands, id)| worker::spawn(id, Arc::clone(&hub), commands))
+            .collect::<std::io::Result<Vec<_>>>()
+            .context("failed to start the threads of the cores")?;
+        Ok(Self { hub, status: Arc::default(), workers })
+    }
+
+    /// Serves the health port until the process is told to stop; from then on no new connections are taken.
+    ///
+    /// # Errors
+    /// If the port cannot be opened.
+    pub(crate) async fn serve_health(&self, address: SocketAddr, log_level: LogLevel) -> anyhow::Result<()> {
+        let metrics = Arc::new(Metrics::new(Arc::clone(&self.hub), Arc::clone(&self.status))?);
+        let health = Health { status: Arc::clone(&self.status), metrics, log_level };
+        let listener = TcpListener::bind(address)
             .await
-            .with_context(|| format!("failed to open the health port {}", settings.health))?;
+            .with_context(|| format!("failed to open the health port {address}"))?;
         info!(address = %listener.local_addr()?, "health port open");
-        let stopping = Arc::clone(&status);
-        let draining = Arc::clone(&hub);
+        let (stopping, draining) = (Arc::clone(&self.status), Arc::clone(&self.hub));
         let stop = async move {
             stop_signal().await;
             info!("stopping");
@@ -75,11 +68,20 @@ pub fn run(settings: &Settings, log_level: LogLevel) -> anyhow::Result<()> {
             draining.draining.store(true, Ordering::Relaxed);
         };
         health::serve(listener, health, stop).await.context("the health port failed")
-    })?;
-    drop(watch);
-    stop_workers(&hub, workers);
-    info!("stopped");
-    Ok(())
+    }
+
+    /// Ends all connections and waits for the cores.
+    pub(crate) fn stop(self) {
+        for handle in &self.hub.workers {
+            // A worker that is gone has stopped already.
+            let _ = handle.commands.send(Command::Stop);
+        }
+        for worker in self.workers {
+            // A worker that panicked has said so; the others still stop in order.
+            let _ = worker.join();
+        }
+        info!("stopped");
+    }
 }
 
 /// Everything that the workers share, and the receiving ends of their commands.
@@ -113,19 +115,9 @@ fn hub(workers: Option<u16>) -> anyhow::Result<(Arc<Hub>, Vec<mpsc::UnboundedRec
         started: Instant::now(),
         draining: AtomicBool::new(false),
         io: IoStats::default(),
+        judged: Notify::new(),
     };
     Ok((Arc::new(hub), commands))
-}
-
-fn stop_workers(hub: &Hub, workers: Vec<JoinHandle<()>>) {
-    for handle in &hub.workers {
-        // A worker that is gone has stopped already.
-        let _ = handle.commands.send(Command::Stop);
-    }
-    for worker in workers {
-        // A worker that panicked has said so; the others still stop in order.
-        let _ = worker.join();
-    }
 }
 
 /// Completes on SIGTERM, which Kubernetes sends, or SIGINT, which a terminal sends.
