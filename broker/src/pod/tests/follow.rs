@@ -253,7 +253,12 @@ async fn a_volume_that_cannot_be_written_is_reported_and_the_policy_enforced() {
     std::fs::write(data.path().join("policy"), "in the way").unwrap();
     let pod = Pod::start(server.api(), data.path());
     server.deliver(&good, &with_listener(&good, 1, port));
-    assert_eq!(pod.says("VolumeUnwritable").await.generation, Some(1));
+    // The volume is found out when it is read; the policy comes a moment later.
+    let reported = |report: &Report| {
+        let unwritable = report.problem.as_ref().is_some_and(|problem| problem.reason == "VolumeUnwritable");
+        unwritable && report.generation == Some(1)
+    };
+    pod.report("VolumeUnwritable at generation 1", reported).await;
     pod.stop().await;
 }
 
