@@ -1,4 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod chart;
 

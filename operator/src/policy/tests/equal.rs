@@ -65,7 +65,7 @@ fn upsert() -> impl Strategy<Value = Resource> {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Upsert(Resource),
+    Upsert(Box<Resource>),
     Reject(ResourceKey),
     Delete(ResourceKey),
     Hash,
@@ -90,7 +90,7 @@ fn step() -> impl Strategy<Value = Step> {
     };
     let key = |kind| (kind, name()).prop_map(|(kind, name)| key(kind, name));
     prop_oneof![
-        24 => upsert().prop_map(Step::Upsert),
+        24 => upsert().prop_map(|resource| Step::Upsert(Box::new(resource))),
         1 => key(policy_kind().boxed()).prop_filter_map("no Secret", |key| {
             (key.kind != Kind::Secret).then_some(Step::Reject(key))
         }),
@@ -156,8 +156,8 @@ proptest! {
         for step in steps {
             match step {
                 Step::Upsert(resource) => {
-                    api.insert(resource.key(), Change::Upsert(resource.clone()));
-                    namespace.take([Change::Upsert(resource)]);
+                    api.insert(resource.key(), Change::Upsert((*resource).clone()));
+                    namespace.take([Change::Upsert(*resource)]);
                 }
                 Step::Reject(key) => {
                     api.insert(key.clone(), rejected(&key));
