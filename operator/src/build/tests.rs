@@ -1,4 +1,3 @@
-
 mod chart;
 
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec};

@@ -99,7 +99,16 @@ impl Engine {
         if self.salt.is_none() {
             match salt::key(&self.context.client, &self.context.settings.namespace).await {
                 Ok(key) => self.salt = Some(Arc::new(key)),
-                Err(problem) => return warn!(reason = problem.cause.reason(), "{}", problem.message()),
+                Err(problem) if self.no_salt.as_ref() == Some(&problem) => return,
+                Err(problem) => {
+                    warn!(
+                        reason = problem.cause.reason(),
+                        "{}; no password is hashed until then",
+                        problem.message()
+                    );
+                    self.no_salt = Some(problem);
+                    return;
+                }
             }
         }
         let Some(key) = self.salt.clone() else { return };
@@ -135,15 +144,17 @@ fn hash_all(
     tell: &tokio::sync::mpsc::UnboundedSender<News>,
 ) {
     for chunk in wanted.chunks(CHUNK) {
-        let verified =
-            chunk.iter().filter_map(|wanted| match verify(wanted, key, known, &Limits::default()) {
-                Ok(change) => Some(change),
+        let (mut verified, mut failed) = (Vec::with_capacity(CHUNK), Vec::new());
+        for wanted in chunk {
+            match verify(wanted, key, known, &Limits::default()) {
+                Ok(change) => verified.push(change),
                 Err(error) => {
                     warn!(credential = %wanted.key.credential, %error, "a password could not be hashed");
-                    None
+                    failed.push(wanted.key.credential.clone());
                 }
-            });
-        if tell.send(News::Verified(Arc::clone(namespace), verified.collect())).is_err() {
+            }
+        }
+        if tell.send(News::Verified(Arc::clone(namespace), verified, failed)).is_err() {
             return;
         }
     }

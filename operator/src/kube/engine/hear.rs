@@ -28,9 +28,9 @@ impl Engine {
                     space.report(&pod, &uid, report.map(|report| *report));
                 }
             }
-            News::Verified(namespace, changes) => {
+            News::Verified(namespace, changes, failed) => {
                 if let Some(space) = self.spaces.get_mut(&namespace) {
-                    space.verified(changes);
+                    space.verified(changes, failed);
                     self.note(namespace);
                 }
             }
@@ -56,7 +56,7 @@ impl Engine {
         let flying: usize = spaces.values().map(|space| space.flying()).sum();
         let mut budget = STATUSES.saturating_sub(flying);
         for space in spaces.values_mut() {
-            space.wish();
+            space.wish(*leading);
             if !*leading {
                 continue;
             }

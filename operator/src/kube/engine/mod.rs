@@ -19,6 +19,7 @@ use tracing::{info, warn};
 use self::space::Space;
 use super::Context;
 use super::definitions::{Definitions, State};
+use super::error::Problem;
 use super::statuses::{Statuses, Written};
 use super::watch::Input;
 use super::worker::Outcome;
@@ -53,8 +54,8 @@ pub(super) enum News {
     Outcome((Arc<str>, String, String), Box<Outcome>),
     /// Of a pod: namespace, name, uid.
     Report((Arc<str>, String, String), Result<Box<Report>, String>),
-    /// Passwords were hashed.
-    Verified(Arc<str>, Vec<Change>),
+    /// Passwords were hashed, and these could not be.
+    Verified(Arc<str>, Vec<Change>, Vec<ResourceKey>),
     /// A status was written, or not.
     Written(ResourceKey, Written),
 }
@@ -86,6 +87,8 @@ pub(super) struct Engine {
     /// Namespaces with changes that were not compiled.
     changed: BTreeSet<Arc<str>>,
     salt: Option<Arc<SaltKey>>,
+    /// Why there is no key of the salts, as it was told last.
+    no_salt: Option<Problem>,
     tell: mpsc::UnboundedSender<News>,
     news: Option<mpsc::UnboundedReceiver<News>>,
     leading: bool,
@@ -107,6 +110,7 @@ impl Engine {
             waiting: None,
             changed: BTreeSet::new(),
             salt: None,
+            no_salt: None,
             tell,
             news: Some(news),
             leading: false,

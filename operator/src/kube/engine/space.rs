@@ -87,6 +87,8 @@ pub(super) struct Space {
     pub(super) stale: BTreeSet<String>,
     /// Passwords that someone hashes.
     pub(super) hashing: HashSet<ResourceKey>,
+    /// Passwords that cannot be hashed.
+    pub(super) unhashable: HashSet<ResourceKey>,
     /// Until when the policy waits for verifiers.
     pub(super) patience: Option<Instant>,
     /// Whether every password had its verifier once: until then nothing is delivered.
@@ -111,6 +113,7 @@ impl Space {
             definitions: BTreeMap::new(),
             stale: BTreeSet::new(),
             hashing: HashSet::new(),
+            unhashable: HashSet::new(),
             patience: None,
             hashed: false,
         }
@@ -179,12 +182,14 @@ impl Space {
         self.policy.take([Change::Delete(key)]);
     }
 
-    pub(super) fn verified(&mut self, changes: Vec<Change>) {
+    pub(super) fn verified(&mut self, changes: Vec<Change>, failed: Vec<ResourceKey>) {
         for change in &changes {
             if let Change::Verified(key, _) = change {
                 self.hashing.remove(&key.credential);
+                self.unhashable.remove(&key.credential);
             }
         }
+        self.unhashable.extend(failed);
         self.policy.take(changes);
     }
 
@@ -292,15 +297,16 @@ impl Space {
     }
 
     /// Wishes what is wished otherwise than before.
-    pub(super) fn wish(&mut self) {
+    pub(super) fn wish(&mut self, leading: bool) {
         if self.stale.is_empty() {
             return;
         }
-        if self.policy.wanted().next().is_none() {
+        if leading && self.policy.wanted().all(|wanted| self.unhashable.contains(&wanted.key.credential)) {
             (self.hashed, self.patience) = (true, None);
         }
         let waits = self.patience.is_some_and(|until| Instant::now() < until);
-        let deliver = self.hashed && !waits;
+        // Who follows wishes no policy: it lacks the verifiers, and would take them from everyone when it leads.
+        let deliver = leading && self.hashed && !waits;
         for name in std::mem::take(&mut self.stale) {
             let Some(state) = self.clusters.get(&name) else { continue };
             let policy = self.policy.cluster(&name).map(|policy| Policy {
@@ -327,7 +333,7 @@ impl Space {
                     Some(Wish { cluster, policy, kept, definitions, floor, enforced, replace, pods_missing });
                 true
             });
-            if waits || !self.hashed {
+            if leading && (waits || !self.hashed) {
                 self.stale.insert(name);
             }
         }
@@ -449,6 +455,7 @@ impl Space {
 
     /// Another operator wrote until now.
     pub(super) fn everything_is_due(&mut self) {
+        self.hashed = false;
         for kind in [Kind::Realm, Kind::Pipeline, Kind::Role, Kind::Permission, Kind::Credential] {
             self.due.extend(self.policy.keys(kind));
         }

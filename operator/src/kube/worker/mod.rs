@@ -124,6 +124,8 @@ struct Worker {
     access: Option<(Access, Instant)>,
     version: Option<String>,
     kept: Option<Kept>,
+    /// The pod that was deleted last, by uid.
+    replaced: Option<String>,
     outcome: Outcome,
 }
 
@@ -132,7 +134,17 @@ impl Worker {
         let applier = Applier::new(context.client.clone(), &cluster, context.metrics.clone());
         let delivery = Delivery::new(Arc::clone(&cluster), context.metrics.clone());
         let outcome = Outcome::default();
-        Self { context, cluster, applier, delivery, access: None, version: None, kept: None, outcome }
+        Self {
+            context,
+            cluster,
+            applier,
+            delivery,
+            access: None,
+            version: None,
+            kept: None,
+            replaced: None,
+            outcome,
+        }
     }
 
     async fn run(
@@ -304,6 +316,9 @@ impl Worker {
         let Some(Replace { pod, uid, reason, generation }) = &wish.replace else { return Ok(()) };
         let workload = names::workload(&self.cluster.name_any());
         let applied = self.applier.mark(apply::OwnedKind::StatefulSet, &workload);
+        if self.replaced.as_ref() == Some(uid) {
+            return Ok(());
+        }
         // A template that someone else wrote is put right first: no pod goes for its sake.
         if applied.is_none_or(|applied| applied.generation != *generation) {
             return Ok(());
@@ -315,6 +330,7 @@ impl Worker {
         let precondition = Preconditions { uid: Some(uid.clone()), resource_version: None };
         match api.delete(pod, &DeleteParams::default().preconditions(precondition)).await {
             Ok(_) => {
+                self.replaced = Some(uid.clone());
                 let note = format!("pod {pod} is replaced: {reason}");
                 info!(cluster = self.cluster.name_any(), "{note}");
                 self.say(EventType::Normal, (reason.reason(), &format!("replace pod {pod} {uid}")), &note);
