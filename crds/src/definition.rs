@@ -29,6 +29,10 @@ impl Definition {
     fn of<K: CustomResourceExt>(kind: &'static str, file: &'static str) -> Self {
         let mut object = serde_json::to_value(K::crd()).unwrap_or_default();
         refine(&mut object);
+        // Nothing was observed of an object that nobody looked at yet. Without this, kstatus, which Flux goes
+        // by, takes an object without a status for one that is done.
+        let schema = &mut object["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        schema["properties"]["status"]["default"] = json!({ "observedGeneration": -1 });
         Self { kind, file, object }
     }
 
@@ -178,6 +182,15 @@ mod tests {
             })
             .collect();
         assert_eq!(short, ["mcred", "mqc", "mperm", "mpipe", "mrealm", "mrole"]);
+    }
+
+    #[test]
+    fn of_a_new_object_nothing_is_observed() {
+        for definition in definitions() {
+            let status = &definition.schema()["properties"]["status"];
+            assert_eq!(status["default"]["observedGeneration"], -1, "{}", definition.kind);
+            assert!(status["properties"]["observedGeneration"].get("minimum").is_none());
+        }
     }
 
     #[test]
