@@ -1,6 +1,5 @@
 //! The caller's way to an API server: kubeconfig and options as kubectl has them. Nothing here or behind it writes.
 
-use std::error::Error as _;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -52,9 +51,13 @@ impl From<kube::Error> for Refusal {
             kube::Error::Api(status) => Self { code: status.code, message: status.message },
             // Its own words repeat those of the first cause and leave out the others.
             kube::Error::Service(error) => {
-                let causes = std::iter::successors(error.source(), |cause| cause.source());
-                let words = causes.fold(error.to_string(), |words, cause| format!("{words}: {cause}"));
-                Self { code: 0, message: format!("failed to reach the API server: {words}") }
+                let mut message = format!("failed to reach the API server: {error}");
+                let mut cause = error.source();
+                while let Some(deeper) = cause {
+                    message.push_str(&format!(": {deeper}"));
+                    cause = deeper.source();
+                }
+                Self { code: 0, message }
             }
             other => Self { code: 0, message: other.to_string() },
         }
@@ -94,11 +97,7 @@ async fn config(access: &Access) -> anyhow::Result<Config> {
 }
 
 /// Hands over every object of a list; no more than a page of them is held here.
-pub(crate) async fn each<K>(
-    api: &Api<K>,
-    what: ListParams,
-    mut take: impl FnMut(K),
-) -> Result<(), Refusal>
+pub(crate) async fn each<K>(api: &Api<K>, what: ListParams, mut take: impl FnMut(K)) -> Result<(), Refusal>
 where
     K: Clone + DeserializeOwned + Debug,
 {

@@ -107,11 +107,9 @@ pub(super) fn without_manifest(subject: &Subject, error: Option<&ManifestError>)
             reason: "ManifestMissing",
             message: "no policy was written yet, or it was deleted: see kubectl moat status".to_owned(),
         },
-        Some(error) => Wrong {
-            object,
-            reason: error.reason(),
-            message: format!("{error} (key {MANIFEST_KEY})"),
-        },
+        Some(error) => {
+            Wrong { object, reason: error.reason(), message: format!("{error} (key {MANIFEST_KEY})") }
+        }
     };
     Report {
         namespace: subject.namespace.clone(),
@@ -216,8 +214,8 @@ impl Check<'_> {
                     Err(fault) => fault,
                 }
             }
-            Fetched::Empty => ("ShardMissing", format!("it has no key {SHARD_KEY}")),
-            Fetched::Missing => ("ShardMissing", "it does not exist".to_owned()),
+            Fetched::Empty => ("ShardMissing", format!("it has no key {SHARD_KEY}; {WAY_OUT}")),
+            Fetched::Missing => ("ShardMissing", format!("it does not exist; {WAY_OUT}")),
             Fetched::Refused(refusal) => {
                 self.unread.get_or_insert_with(|| refusal.to_string());
                 report.state = State::Unread;
@@ -225,7 +223,6 @@ impl Check<'_> {
             }
         };
         let (reason, message) = fault;
-        let message = format!("{message}; {WAY_OUT}");
         self.wrong.push(Wrong { object: report.object.clone(), reason, message });
         report
     }
@@ -236,10 +233,13 @@ impl Check<'_> {
         reference: &ShardRef,
         report: &mut ShardReport,
     ) -> Result<(), (&'static str, String)> {
-        let json = unpack(packed, reference.digest).map_err(|error| (error.reason(), error.to_string()))?;
+        let json = unpack(packed, reference.digest)
+            .map_err(|error| (error.reason(), format!("{error}; {WAY_OUT}")))?;
         report.bytes = Some(json.len());
-        let bundle = Bundle::from_shards([json.as_slice()])
-            .map_err(|error| (error.reason(), format!("{error}: this program may be too old for it")))?;
+        // It is what the operator wrote, so that it is this program that does not understand it.
+        let bundle = Bundle::from_shards([json.as_slice()]).map_err(|error| {
+            (error.reason(), format!("{error}: use the kubectl-moat of the operator's version"))
+        })?;
         report.entries = Some(bundle.len());
         report.state = State::Ok;
         self.right.push(json);

@@ -99,15 +99,8 @@ impl Entries {
 
 /// Names every field, so that a new one is not shown before someone has thought about it.
 fn credential(realm: String, name: String, entry: &CredentialEntry) -> Credential {
-    let CredentialEntry {
-        source,
-        identity,
-        authorization_key,
-        enabled,
-        version: _,
-        roles,
-        permissions,
-    } = entry.clone();
+    let CredentialEntry { source, identity, authorization_key, enabled, version: _, roles, permissions } =
+        entry.clone();
     let identity = match identity {
         CredentialIdentity::Password { username, verifier } => {
             Identity::Password { username, has_password: verifier.is_some() }

@@ -96,9 +96,10 @@ impl Reader<'_> {
             Some(Err(error)) => return Ok(check::without_manifest(&self.subject, Some(&error))),
             Some(Ok(manifest)) => manifest,
         };
-        let fetches = manifest.shards.iter().map(|(name, reference)| async move {
-            (*name, self.shard(name, reference).await)
-        });
+        let fetches = manifest
+            .shards
+            .iter()
+            .map(|(name, reference)| async move { (*name, self.shard(name, reference).await) });
         let fetched: BTreeMap<ShardName, Fetched> =
             stream::iter(fetches).buffer_unordered(AT_ONCE).collect().await;
         let lost = fetched.values().find_map(|fetched| match fetched {
@@ -113,16 +114,17 @@ impl Reader<'_> {
 
     async fn shard(&self, shard: &ShardName, reference: &ShardRef) -> Fetched {
         let name = names::shard(&self.subject.cluster, shard, reference.slot);
-        let content = match shard.family {
-            Family::Plain => self.api::<ConfigMap>().get_opt(&name).await.map(|object| {
-                object.map(|object| object.binary_data.unwrap_or_default().remove(SHARD_KEY))
-            }),
-            Family::Secret => self
-                .api::<Secret>()
-                .get_opt(&name)
-                .await
-                .map(|object| object.map(|object| object.data.unwrap_or_default().remove(SHARD_KEY))),
-        };
+        let content =
+            match shard.family {
+                Family::Plain => self.api::<ConfigMap>().get_opt(&name).await.map(|object| {
+                    object.map(|object| object.binary_data.unwrap_or_default().remove(SHARD_KEY))
+                }),
+                Family::Secret => self
+                    .api::<Secret>()
+                    .get_opt(&name)
+                    .await
+                    .map(|object| object.map(|object| object.data.unwrap_or_default().remove(SHARD_KEY))),
+            };
         match content {
             Ok(Some(Some(content))) => Fetched::Packed(content.0),
             Ok(Some(None)) => Fetched::Empty,

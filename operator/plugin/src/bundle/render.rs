@@ -45,7 +45,8 @@ fn manifest(out: &mut String, manifest: &ManifestReport) {
         table.row([&name, &shard.slot, &shard.object, &entries, &bytes, &packed, &state]);
     }
     table.write(out, "  ");
-    let mut table = Table::new(["LISTENER", "PROTOCOL", "PORT", "TLS SECRET", "CLIENT CERTIFICATE", "SESSIONS"]);
+    let mut table =
+        Table::new(["LISTENER", "PROTOCOL", "PORT", "TLS SECRET", "CLIENT CERTIFICATE", "SESSIONS"]);
     for listener in &manifest.listeners {
         let (secret, client) = match &listener.tls {
             Some(tls) if tls.revision.is_none() => {

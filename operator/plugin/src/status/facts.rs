@@ -109,6 +109,7 @@ pub(super) struct Resource {
     pub(super) name: String,
     pub(super) parent: Parent,
     pub(super) faults: Vec<Fault>,
+    pub(super) remark: Option<String>,
 }
 
 /// Why something is not as it should be, in the operator's words.
@@ -134,6 +135,7 @@ impl Resource {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             parent,
+            remark: remark(&status.conditions),
             faults: faults(
                 &["Accepted", "Ready"],
                 object.metadata.generation,
@@ -144,8 +146,8 @@ impl Resource {
     }
 }
 
-/// What keeps an object from being in force as it stands: each of these conditions that is not true. The last one sums
-/// the others up, so that it is left out when it only repeats one of them.
+/// What keeps an object from being in force as it stands: each of these conditions that is not true, unless one before
+/// it has the same reason.
 pub(super) fn faults(
     wanted: &[&str],
     generation: Option<i64>,
@@ -167,12 +169,17 @@ pub(super) fn faults(
                 message: "the operator has not told of it yet".to_owned(),
             },
         };
-        let sum = Some(name) == wanted.last();
-        if !(sum && faults.iter().any(|known| known.reason == fault.reason)) {
+        if faults.iter().all(|known| known.reason != fault.reason) {
             faults.push(fault);
         }
     }
     faults
+}
+
+/// What works, but probably not as its author meant, in the operator's words.
+pub(super) fn remark(conditions: &[Condition]) -> Option<String> {
+    let accepted = conditions.iter().find(|found| found.type_ == "Accepted" && found.status == "True")?;
+    Some(accepted.message.strip_prefix("it is valid, but: ")?.to_owned())
 }
 
 impl Fault {

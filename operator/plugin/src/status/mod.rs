@@ -34,6 +34,8 @@ pub(crate) fn run(arguments: &Status) -> anyhow::Result<Answer> {
     match report.verdict {
         Verdict::Ready => Ok(Answer::Yes),
         Verdict::NotReady => Ok(Answer::No),
-        Verdict::Unknown => bail!("not everything may be read: ask with more rights, or see what was not read"),
+        Verdict::Unknown => {
+            bail!("not everything may be read: ask with more rights, or see what was not read")
+        }
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{anyhow, bail};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use kube::core::{ApiResource, DynamicResourceScope};
-use kube::ResourceExt as _;
 use moat_crds::compile::Kind;
 use moat_crds::delivery::Manifest;
 use moat_crds::delivery::names::{self, CLUSTER_LABEL};
@@ -77,10 +77,9 @@ impl Reader<'_> {
         let namespace = &self.connection.namespace;
         match (clusters.is_empty(), names.is_empty()) {
             (true, true) => bail!("there is no MqttCluster {name} in namespace {namespace}, nor any other"),
-            (true, false) => bail!(
-                "there is no MqttCluster {name} in namespace {namespace}: it has {}",
-                names.join(", ")
-            ),
+            (true, false) => {
+                bail!("there is no MqttCluster {name} in namespace {namespace}: it has {}", names.join(", "))
+            }
             (false, _) => Ok(clusters),
         }
     }

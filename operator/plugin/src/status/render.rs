@@ -85,6 +85,12 @@ fn resources(out: &mut String, namespace: &Namespace) {
     for finding in &namespace.not_ready {
         line(out, &format!("  {}/{}: {}", finding.kind, finding.name, words(&finding.fault)));
     }
+    if !namespace.remarks.is_empty() {
+        out.push_str("\n  In force, but:\n");
+    }
+    for remark in &namespace.remarks {
+        line(out, &format!("  {}/{}: {}", remark.kind, remark.name, plain(&remark.message)));
+    }
     out.push('\n');
 }
 

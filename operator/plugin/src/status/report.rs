@@ -8,7 +8,7 @@ use moat_crds::delivery::names;
 use moat_policy::Digest;
 use serde::Serialize;
 
-use super::facts::{Cluster, Facts, Fault, ManifestFact, Parent, Resource, faults};
+use super::facts::{Cluster, Facts, Fault, ManifestFact, Parent, Resource, faults, remark};
 use super::pod;
 use crate::connection::Refusal;
 
@@ -42,6 +42,15 @@ pub(super) struct Namespace {
     pub(super) kinds: Vec<Count>,
     /// The resources of the policy that are not as they should be.
     pub(super) not_ready: Vec<Finding>,
+    /// The resources that are in force, but probably not as their authors meant.
+    pub(super) remarks: Vec<Remark>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Remark {
+    pub(super) kind: &'static str,
+    pub(super) name: String,
+    pub(super) message: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -128,16 +137,14 @@ pub(super) fn of(facts: &Facts) -> Report {
         namespace.not_ready.is_empty() && namespace.clusters.iter().all(|cluster| cluster.ready)
     };
     let refusals = || facts.resources.iter().filter_map(|(_, read)| read.as_ref().err());
-    let verdict = if facts.clusters.is_empty()
-        || !namespaces.iter().all(ready)
-        || refusals().any(Refusal::is_absent)
-    {
-        Verdict::NotReady
-    } else if refusals().next().is_some() {
-        Verdict::Unknown
-    } else {
-        Verdict::Ready
-    };
+    let verdict =
+        if facts.clusters.is_empty() || !namespaces.iter().all(ready) || refusals().any(Refusal::is_absent) {
+            Verdict::NotReady
+        } else if refusals().next().is_some() {
+            Verdict::Unknown
+        } else {
+            Verdict::Ready
+        };
     Report { verdict, namespaces, unread: unread(facts) }
 }
 
@@ -173,13 +180,11 @@ fn namespace(facts: &Facts, name: String) -> Namespace {
         facts.clusters.iter().filter(here).map(|found| cluster(facts, &name, found)).collect();
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     let ready = clusters.iter().filter(|cluster| cluster.ready).count();
-    let mut kinds = vec![Count {
-        kind: Kind::MqttCluster.as_str(),
-        ready,
-        not_ready: clusters.len() - ready,
-    }];
+    let mut kinds =
+        vec![Count { kind: Kind::MqttCluster.as_str(), ready, not_ready: clusters.len() - ready }];
     let realms = realms(facts, &name);
     let mut not_ready = Vec::new();
+    let mut remarks: Vec<Remark> = facts.clusters.iter().filter(here).filter_map(remark_of).collect();
     for (kind, read) in &facts.resources {
         let Ok(resources) = read else { continue };
         let kind = kind.as_str();
@@ -194,10 +199,20 @@ fn namespace(facts: &Facts, name: String) -> Namespace {
                 name: resource.name.clone(),
                 fault: fault.clone(),
             }));
+            remarks.extend(resource.remark.iter().map(|message| Remark {
+                kind,
+                name: resource.name.clone(),
+                message: message.clone(),
+            }));
         }
         kinds.push(count);
     }
-    Namespace { name, clusters, kinds, not_ready }
+    Namespace { name, clusters, kinds, not_ready, remarks }
+}
+
+fn remark_of(cluster: &Cluster) -> Option<Remark> {
+    let message = remark(&cluster.status.as_ref()?.conditions)?;
+    Some(Remark { kind: Kind::MqttCluster.as_str(), name: cluster.name_any(), message })
 }
 
 /// Which cluster each realm of a namespace names.
@@ -226,7 +241,7 @@ fn cluster(facts: &Facts, namespace: &str, cluster: &Cluster) -> ClusterReport {
     let name = cluster.name_any();
     let status = cluster.status.clone().unwrap_or_default();
     let faults = faults(
-        &["Accepted", "Available", "PolicyApplied", "Ready"],
+        &["Accepted", "Ready", "Available", "PolicyApplied"],
         cluster.metadata.generation,
         status.observed_generation,
         &status.conditions,
