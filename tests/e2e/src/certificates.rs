@@ -63,11 +63,18 @@ impl Authority {
     ///
     /// When no key can be made.
     pub fn server(&self) -> Result<Identity> {
+        self.server_at(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    /// A server's identity for `localhost` and an address.
+    ///
+    /// # Errors
+    ///
+    /// When no key can be made.
+    pub fn server_at(&self, address: IpAddr) -> Result<Identity> {
         let mut params = named(&[(DnType::CommonName, "localhost")]);
-        params.subject_alt_names = vec![
-            SanType::DnsName("localhost".try_into()?),
-            SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        ];
+        params.subject_alt_names =
+            vec![SanType::DnsName("localhost".try_into()?), SanType::IpAddress(address)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(&params)
     }

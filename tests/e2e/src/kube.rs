@@ -13,6 +13,7 @@
 //! aloud, and so is everything where no cluster can be started (see [`Kubernetes::shared`]).
 
 mod audit;
+mod forward;
 mod image;
 pub mod init;
 mod instance;
@@ -40,6 +41,7 @@ use crate::clients::Target;
 use crate::programs;
 
 pub use audit::{Mark, Write, Written};
+pub use forward::Forward;
 pub use image::Image;
 pub use instance::{Instance, Part};
 pub use kubectl::Verdict;

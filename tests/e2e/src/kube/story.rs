@@ -131,9 +131,9 @@ impl Namespace<'_> {
     ///
     /// # Errors
     ///
-    /// When there is no such Service, or it leads nowhere.
+    /// When no such Service comes, or it leads nowhere.
     pub fn listener(&self, cluster: &str, listener: &str) -> Result<Target> {
-        let service = self.get("service", &format!("{cluster}-{listener}"))?;
+        let service = self.watch("service", &format!("{cluster}-{listener}"))?.until(SETTLING, |_| true)?;
         let address = service["spec"]["clusterIP"].as_str().context("the Service has an address")?;
         let port = service["spec"]["ports"][0]["port"].as_u64().context("the Service has a port")?;
         let port = u16::try_from(port)?;

@@ -68,7 +68,7 @@ impl Watch {
             if let Some(found) = self.last.as_ref().filter(|last| wanted(last)) {
                 return Ok(found.clone());
             }
-            if !self.next(deadline)? { if std::env::var_os("G2").is_some() { eprintln!("G2 last {:#}", self.last.clone().unwrap_or_default()); }
+            if !self.next(deadline)? {
                 let last = self.last.as_ref().map_or(&Value::Null, |last| &last["status"]);
                 bail!("waited {patience:?} in vain for {}; its last status was {last:#}", self.what);
             }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::breakable;
 use crate::fleet::{FLEET, Fleet, HEALING, POD, Resident, SECONDS, comes_in};
-use crate::operator::{get, value};
+use crate::operator::{get, name, value};
 
 /// No shard is larger.
 const SHARD_BYTES_MAX: usize = 512 * 1024;
@@ -33,7 +33,8 @@ fn a_broker_refuses_what_no_operator_wrote_and_says_why() -> Result<()> {
         fleet.ready()?;
         let good = fleet.manifest()?;
         operator.scale(0)?;
-        let mut scene = Scene { fleet, resident, good };
+        let spare = fleet.get("configmap", &format!("{FLEET}-policy-root-{}", idle(&good)))?;
+        let mut scene = Scene { fleet, resident, good, spare };
 
         let text = scene.good.to_string();
         scene.is_refused(&text[..text.len() / 2], "ManifestMalformed")?;
@@ -55,7 +56,8 @@ fn a_broker_refuses_what_no_operator_wrote_and_says_why() -> Result<()> {
         let missing = scene.next(|manifest| {
             manifest["shards"]["plain-root"] = format!("{}@{}", idle(manifest), digest(b"nothing")).into();
         });
-        scene.delete_idle_shard()?;
+        let spare = name(&scene.spare);
+        scene.fleet.kubectl(&["delete", "configmap", &spare])?;
         scene.is_refused(&missing, "ShardMissing")?;
         scene.shard_is_refused(b"altered", &digest(b"intact"), "ShardMismatch")?;
         scene.shard_is_refused(&vec![0; SHARD_BYTES_MAX + 1], &digest(b"large"), "ShardTooLarge")?;
@@ -87,6 +89,8 @@ struct Scene<'a> {
     fleet: Fleet<'a>,
     resident: Resident,
     good: Value,
+    /// The object of the slot that the good manifest does not name.
+    spare: Value,
 }
 
 impl Scene<'_> {
@@ -118,9 +122,12 @@ impl Scene<'_> {
 
     /// As [`Self::is_refused`], for a manifest whose only fault is a shard.
     fn shard_is_refused(&mut self, content: &[u8], digest: &str, reason: &str) -> Result<()> {
-        let object = format!("{FLEET}-policy-root-{}", idle(&self.good));
+        let metadata = &self.spare["metadata"];
         let shard = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": object },
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": metadata["name"], "labels": metadata["labels"], "ownerReferences": metadata["ownerReferences"],
+            },
             "binaryData": { "shard.zst": BASE64_STANDARD.encode(content) },
         });
         self.fleet.apply(&shard.to_string())?;
@@ -132,11 +139,6 @@ impl Scene<'_> {
             return self.reports(reason);
         }
         self.is_refused(&manifest, reason)
-    }
-
-    fn delete_idle_shard(&self) -> Result<()> {
-        let object = format!("{FLEET}-policy-root-{}", idle(&self.good));
-        self.fleet.kubectl(&["delete", "configmap", &object, "--ignore-not-found"]).map(drop)
     }
 
     /// Waits until the broker's report names this problem.

@@ -16,21 +16,13 @@ fn a_claim_that_cannot_be_bound_is_told_and_bound_once_it_can() -> Result<()> {
     let class = fleet.to_string();
     fleet.apply(&Fleet::yaml(&format!("  storage: {{ storageClassName: {class} }}\n")))?;
     let message = fleet.unready("VolumeNotBound")?;
-    ensure!(
-        message.contains("data-story-0") && message.contains(&class),
-        "it says which claim and why: {message}"
-    );
+    ensure!(message.contains("pvc data-story-0"), "it says where more is said: {message}");
+    ensure!(message.contains("make a StorageClass"), "the way out is told: {message}");
 
     let folder = format!("node-0/volumes/{class}");
     fs::create_dir_all(instance.folder().join(&folder))?;
     kubernetes.apply(&format!(
-        "apiVersion: storage.k8s.io/v1
-kind: StorageClass
-metadata: {{ name: {class} }}
-provisioner: kubernetes.io/no-provisioner
-volumeBindingMode: WaitForFirstConsumer
----
-apiVersion: v1
+        "apiVersion: v1
 kind: PersistentVolume
 metadata: {{ name: {class} }}
 spec:
@@ -42,6 +34,12 @@ spec:
     required:
       nodeSelectorTerms:
         - matchExpressions: [ {{ key: kubernetes.io/hostname, operator: In, values: [node-0] }} ]
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {{ name: {class} }}
+provisioner: kubernetes.io/no-provisioner
+volumeBindingMode: WaitForFirstConsumer
 "
     ))?;
     fleet.ready()?;

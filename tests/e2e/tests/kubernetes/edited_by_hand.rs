@@ -32,15 +32,19 @@ impl<'a> Scene<'a> {
 
     /// Edits or deletes an object, and waits until it says what it said and an event tells of it.
     fn heals(&mut self, kind: &str, name: &str, order: &[&str]) -> Result<()> {
-        let before = content(&self.fleet.get(kind, name)?);
         let told = self.fleet.told("Healed", name)?;
         let mut object = self.fleet.watch(kind, name)?;
-        // Its present state comes first: whatever is seen from here on is of the edit or after it.
-        let resource_version = object.until(SECONDS, |_| true)?["metadata"]["resourceVersion"].clone();
+        let before = object.until(SECONDS, |_| true)?;
+        let wanted = content(&before);
         let begin = Instant::now();
         self.fleet.kubectl(order)?;
-        object.until(HEALING, |now| {
-            now["metadata"]["resourceVersion"] != resource_version && content(now) == before
+        let healed = |now: &Value| {
+            now["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
+                && content(now) == wanted
+        };
+        object.until(HEALING, healed).with_context(|| {
+            let now = self.fleet.get(kind, name).map_or(Value::Null, |object| content(&object));
+            format!("after {order:?} it is {now:#}\nand was {wanted:#}")
         })?;
         println!("{kind} {name} was healed after {:?}", begin.elapsed());
         self.fleet.tells("Healed", name, told)?;
@@ -69,7 +73,7 @@ impl<'a> Scene<'a> {
 fn content(object: &Value) -> Value {
     let mut content = object.clone();
     content["status"] = Value::Null;
-    for added in ["resourceVersion", "generation", "uid", "creationTimestamp", "annotations"] {
+    for added in ["resourceVersion", "generation", "uid", "creationTimestamp", "managedFields"] {
         content["metadata"][added] = Value::Null;
     }
     // A Service that is made anew has another address.

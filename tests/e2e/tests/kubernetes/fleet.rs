@@ -75,14 +75,27 @@ impl<'a> Fleet<'a> {
 
     /// Waits until the cluster is not ready for this reason, and gives its message.
     pub(crate) fn unready(&self, reason: &str) -> Result<String> {
-        let wanted = |ready: &Value| ready["status"] == "False" && ready["reason"] == reason;
-        let ready = self.condition("mqc", FLEET, "Ready", wanted)?;
-        Ok(ready["message"].as_str().unwrap_or_default().to_owned())
+        self.unready_for(reason, |_| true)
+    }
+
+    /// As [`Self::unready`], when the message is as wanted too.
+    pub(crate) fn unready_for(&self, reason: &str, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        let message = |cluster: &Value| {
+            let conditions = cluster["status"]["conditions"].as_array()?;
+            let ready = conditions.iter().find(|condition| condition["type"] == "Ready")?;
+            let message = ready["message"].as_str()?;
+            let found = ready["status"] == "False" && ready["reason"] == reason && wanted(message);
+            found.then(|| message.to_owned())
+        };
+        // Longer than for other statuses: some troubles are told only when they do not pass by themselves.
+        let cluster = self.watch("mqc", FLEET)?.until(HEALING, |cluster| message(cluster).is_some());
+        let cluster = cluster.with_context(|| format!("it is not unready for {reason}"))?;
+        message(&cluster).context("the condition vanished")
     }
 
     /// How often an event with this reason was told about the cluster that mentions `what`.
     pub(crate) fn told(&self, reason: &str, what: &str) -> Result<u64> {
-        let events = self.events("MqttCluster", FLEET)?;
+        let events = self.events(&self.get("mqc", FLEET)?)?;
         let matching = events.iter().filter(|event| {
             event["reason"] == reason && event["note"].as_str().is_some_and(|note| note.contains(what))
         });

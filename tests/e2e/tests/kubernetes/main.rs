@@ -16,6 +16,7 @@ mod operator_down;
 mod operator_rights;
 mod order;
 mod people;
+mod plugin;
 mod pod_killed;
 mod processes;
 mod quickstart;

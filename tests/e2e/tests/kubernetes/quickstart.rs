@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use moat_e2e::clients::{Paho, mosquitto};
-use moat_e2e::kube::{Kubernetes, Namespace};
+use moat_e2e::kube::Kubernetes;
 
 use crate::people::{connect, may_publish};
 

@@ -43,10 +43,7 @@ fn a_new_cluster_says_which_quota_it_waits_for() -> Result<()> {
     let message = fleet.unready("QuotaExceeded")?;
     ensure!(message.contains("Secret") && message.contains("raise"), "the way out is told: {message}");
     limit(&fleet, "secrets", 20)?;
-    let of_pods = |message: &str| message.contains("pods") && message.contains("raise");
-    fleet.condition("mqc", FLEET, "Ready", |ready| {
-        ready["reason"] == "QuotaExceeded" && ready["message"].as_str().is_some_and(of_pods)
-    })?;
+    fleet.unready_for("QuotaExceeded", |message| message.contains("pods") && message.contains("raise"))?;
     limit(&fleet, "pods", 1)?;
     fleet.ready()?;
     fleet.resident()?.lives_on()

@@ -108,7 +108,7 @@ fn first_connack(kubernetes: &Kubernetes, address: &str) -> Result<Instant> {
         look("the first CONNACK", STEP, PATIENCE, || {
             if open.load(Ordering::Relaxed) < ATTEMPTS {
                 open.fetch_add(1, Ordering::Relaxed);
-                scope.spawn(attempt.clone());
+                scope.spawn(attempt);
             }
             told.try_recv().ok().transpose()
         })

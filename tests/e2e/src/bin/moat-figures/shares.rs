@@ -37,7 +37,7 @@ pub(crate) fn of(edit: &Edit, logs: &Logs) -> Option<[Duration; PARTS.len()]> {
     let began = delivered.at.checked_sub(manifest + shards)?;
     // The numbers of milliseconds are cut off, so that it may seem to have begun a little before.
     let compiled = |line: &&Line| line.says("compiled") && line.at <= began + SLACK;
-    let compiled = logs.operator.iter().filter(within).filter(compiled).next_back()?;
+    let compiled = logs.operator.iter().filter(within).rfind(compiled)?;
     let compile = compiled.at.checked_sub(took(compiled, "took_ms")?)?;
     let generation = delivered.number("generation")?;
     let in_force =
