@@ -13,6 +13,9 @@ use crate::health::{self, Readiness};
 use crate::kube::metrics::Metrics;
 use crate::kube::{self, Settings};
 
+/// What watches say about themselves is said in our own words.
+const QUIET: &str = "kube_runtime=error";
+
 /// Runs clusters of MQTT brokers on Kubernetes, and makes who may do what there a set of resources.
 #[derive(Parser)]
 #[command(name = "moat-operator", version)]
@@ -52,7 +55,7 @@ enum LogFormat {
 /// When something cannot be started, or the Lease is lost: the process must end then.
 pub fn run() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_new(&arguments.log_level)
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", arguments.log_level))
         .context("--log-level must be a level or target=level pairs")?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match arguments.log_format {

@@ -181,6 +181,7 @@ impl Engine {
                 let listing = self.listing(kind);
                 let since = listing.unreadable.as_ref().map_or_else(Instant::now, |(since, _)| *since);
                 listing.unreadable = Some((since, why));
+                self.tell_readiness();
             }
             Input::Pod(namespace, name, pod) => {
                 let tell = self.tell.clone();
@@ -242,10 +243,22 @@ impl Engine {
             self.doubted.extend(gone);
         }
         self.wait();
-        let missing: Vec<_> = self.missing().map(|kind| kind.as_str()).collect();
-        self.readiness.set((!missing.is_empty()).then(|| {
-            format!("waiting for the first whole list of {}: are the CRDs installed?", missing.join(", "))
-        }));
+        self.tell_readiness();
+    }
+
+    /// Says what is waited for, in the API server's words where it said something.
+    fn tell_readiness(&self) {
+        let missing =
+            self.listings.iter().filter(|(_, listing)| !listing.listed).map(|(kind, listing)| match &listing
+                .unreadable
+            {
+                Some((_, why)) => format!("{kind} ({why})"),
+                None => kind.to_string(),
+            });
+        let missing: Vec<_> = missing.collect();
+        let waits = (!missing.is_empty())
+            .then(|| format!("waiting for the first whole list of {}", missing.join(", ")));
+        self.readiness.set(waits);
     }
 
     /// The kinds of which there was no whole list yet.
