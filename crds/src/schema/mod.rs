@@ -49,10 +49,11 @@ pub(crate) fn check_shape(object: &mut Value, root: &Node) -> Result<(), Vec<Fau
 fn shape(object: &mut Value, root: &Node) -> Vec<Fault> {
     let mut faults = Vec::new();
     defaults::prune_unknown(object, root, &mut faults);
+    defaults::fill(object, root);
+    // Only Moat writes it; its default too is none of the user's.
     if let Some(fields) = object.as_object_mut() {
         fields.remove("status");
     }
-    defaults::fill(object, root);
     metadata::check(object.get("metadata"), &mut faults);
     structural::check(object, root, &mut faults);
     lists::check(object, root, &mut faults);
