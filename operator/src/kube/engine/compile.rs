@@ -27,7 +27,7 @@ const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
 const CHUNK: usize = 16;
 
 /// For so long a policy waits for verifiers that are being computed; what else changed must not wait longer.
-const HASHING: Duration = Duration::from_millis(300);
+const HASHING: Duration = Duration::from_millis(700);
 
 impl Engine {
     /// Compiles what was taken, once everything was listed.
