@@ -36,13 +36,13 @@ pub(super) fn text(report: &Report) -> String {
 fn manifest(out: &mut String, manifest: &ManifestReport) {
     line(out, &format!("  generation  {}", manifest.generation));
     line(out, &format!("  schema      {}", manifest.schema));
-    line(out, &format!("  digest      {} ({})", manifest.digest, word(&manifest.digest_state)));
+    line(out, &format!("  digest      {} ({})", manifest.digest, checked(manifest.digest_state)));
     let mut table = Table::new(["SHARD", "SLOT", "OBJECT", "ENTRIES", "BYTES", "PACKED", "DIGEST"]);
     for shard in &manifest.shards {
         let [entries, bytes, packed] = [shard.entries, shard.bytes, shard.packed_bytes]
             .map(|number| number.map_or_else(|| "-".to_owned(), |number| number.to_string()));
-        let (name, state) = (shard.name.to_string(), word(&shard.state));
-        table.row([&name, &shard.slot, &shard.object, &entries, &bytes, &packed, &state]);
+        let (name, state) = (shard.name.to_string(), checked(shard.state));
+        table.row([&name, &shard.slot, &shard.object, &entries, &bytes, &packed, state]);
     }
     table.write(out, "  ");
     let mut table =
@@ -134,7 +134,7 @@ fn sum(report: &Report) -> String {
 fn proof(identity: &Identity) -> String {
     match identity {
         Identity::Password { username, has_password: true } => format!("password of {username}"),
-        Identity::Password { username, has_password: false } => format!("none for {username}"),
+        Identity::Password { username, has_password: false } => format!("no password for {username}"),
         Identity::Certificate(CertificateMatch::Subject(subject)) => format!("certificate {subject}"),
         Identity::Certificate(CertificateMatch::FingerprintSha256(fingerprint)) => {
             format!("certificate sha256:{fingerprint}")
@@ -169,6 +169,14 @@ fn shared(permission: &PermissionEntry) -> String {
     match &permission.shared_group {
         Some(group) => format!("{rule} in {group}"),
         None => rule.to_owned(),
+    }
+}
+
+const fn checked(state: State) -> &'static str {
+    match state {
+        State::Ok => "ok",
+        State::Wrong => "wrong",
+        State::Unread => "not checked",
     }
 }
 

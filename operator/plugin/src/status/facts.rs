@@ -155,13 +155,16 @@ pub(super) fn faults(
     conditions: &[Condition],
 ) -> Vec<Fault> {
     if observed.is_none() || observed < generation {
-        return vec![unobserved(observed.is_some())];
+        // A new object may begin with a generation that no object ever has.
+        return vec![unobserved(observed.is_some_and(|generation| generation > 0))];
     }
     let mut faults: Vec<Fault> = Vec::new();
     for name in wanted {
         let fault = match conditions.iter().find(|condition| condition.type_ == *name) {
             Some(condition) if condition.status == "True" => continue,
             Some(condition) => Fault::of(condition),
+            // What is not accepted has nothing more to say.
+            None if !faults.is_empty() => continue,
             None => Fault {
                 condition: (*name).to_owned(),
                 status: "Unknown".to_owned(),

@@ -182,6 +182,7 @@ fn broken() -> Facts {
     ]);
     *resources_of(&mut facts, Kind::Credential) = read(vec![
         resource("iot", "new", of_realm("devices"), None, &[]),
+        resource("iot", "newer", of_realm("devices"), Some(-1), &[]),
         resource("iot", "changed", of_realm("devices"), Some(1), &fine()),
         in_iot("silent", of_realm("devices"), &fine()[..1]),
     ]);
