@@ -188,3 +188,20 @@ fn the_verdict_is_that_of_the_last_build() {
     let _ = all.build();
     assert_eq!(generation(&all), Some(Some(3)));
 }
+
+#[test]
+fn a_credential_is_told_when_its_password_waits_and_when_it_does_not_any_more() {
+    let mut all = Compilation::new(Conflicts::OldestServes, LastGood::new(), Verifiers::new());
+    let c = key(Kind::Credential, "c");
+    let hash = |hash: &str| secret("c", "credential", json!({ "hash": hash }));
+    with([credential("c", "u", &[]), hash(HASH)]).into_changes().for_each(|change| all.take(change));
+    let _ = all.build();
+    all.take(Change::Upsert(secret("c", "credential", json!({ "password": "hunter2" }))));
+    let waits = all.build();
+    assert_eq!((&waits.resources[..], waits.wanted.len()), (&[c.clone()][..], 1));
+    assert!(all.state(&c).unwrap().is_wanted);
+    all.take(Change::Upsert(hash(HASH)));
+    let hashed = all.build();
+    assert_eq!((&hashed.resources[..], hashed.wanted.len()), (&[c.clone()][..], 0));
+    assert!(!all.state(&c).unwrap().is_wanted);
+}

@@ -2,11 +2,15 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::Kubernetes;
 use crate::until;
+
+/// The controllers make it when they get to it.
+const ACCOUNT: Duration = Duration::from_secs(180);
 
 /// A namespace in which pods must obey the restricted standard; dropping it asks for its deletion and waits for
 /// nothing.
@@ -34,7 +38,7 @@ impl Kubernetes {
         .with_context(|| format!("failed to make the namespace {name}"))?;
         let namespace = Namespace { kubernetes: self, name };
         // Pods are refused before it is there.
-        until::some("the namespace's service account", || {
+        until::some_within(ACCOUNT, "the namespace's service account", || {
             self.find("serviceaccount", "default", &namespace)
         })?;
         Ok(namespace)

@@ -67,6 +67,35 @@ fn nobody_loses_a_right_when_a_definition_is_deleted() -> Result<()> {
     })
 }
 
+#[test]
+fn nobody_loses_a_right_when_a_definition_is_replaced_while_no_operator_runs() -> Result<()> {
+    breakable::story(|kubernetes, operator| {
+        let fleet = Fleet::found(kubernetes, "replaced")?;
+        let mut resident = fleet.resident()?;
+        let open = fleet.open_room()?;
+        resident.gets_into(&open, SECONDS)?;
+        fleet.ready()?;
+        operator.scale(0)?;
+        kubernetes.kubectl(&["delete", "crd", DEFINITION])?;
+        apply_definition(kubernetes)?;
+
+        // Nobody has seen what was there, and so nobody can tell what was deleted on purpose.
+        operator.scale(1)?;
+        let replaced = |held: &Value| held["status"] == "True" && held["reason"] == "DefinitionReplaced";
+        let held = fleet.condition("mqc", FLEET, "PolicyHeld", replaced)?;
+        ensure!(says(&held, "Role") && says(&held, "release-held"), "it says what to do: {held}");
+        nothing_is_lost(&fleet, &mut resident, &open)?;
+
+        fleet.apply(&Fleet::yaml("").replace(&room("0"), &room(&open)))?;
+        nothing_is_lost(&fleet, &mut resident, &open)?;
+        fleet.kubectl(&["annotate", "mqc", FLEET, "moat.dev/release-held=Role"])?;
+        fleet.watch("mqc", FLEET)?.until(HEALING, nothing_is_held)?;
+        nothing_is_lost(&fleet, &mut resident, &open)?;
+        fleet.edit_is_enforced(&mut resident, SECONDS)?;
+        fleet.ready()
+    })
+}
+
 fn apply_definition(kubernetes: &Kubernetes) -> Result<()> {
     let file = repository().join("crds/roles.yaml");
     kubernetes.kubectl(&["apply", "--server-side", "-f", &file.to_string_lossy()])?;

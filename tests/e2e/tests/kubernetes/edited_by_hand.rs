@@ -8,7 +8,7 @@ use moat_e2e::kube::Kubernetes;
 use moat_e2e::until;
 use serde_json::{Value, json};
 
-use crate::fleet::{FLEET, Fleet, HEALING, PORT, Resident, SECONDS, comes_in};
+use crate::fleet::{FLEET, Fleet, HEALING, POD, PORT, Resident, SECONDS, comes_in};
 
 /// The manifest's object.
 const MANIFEST: &str = "story-policy";
@@ -193,7 +193,6 @@ fn edited_or_deleted_objects_are_what_they_were_and_no_session_notices() -> Resu
     scene.deletes("service", &plain)?;
     scene.deletes("rolebinding", &broker)?;
     scene.deletes("role.rbac.authorization.k8s.io", &broker)?;
-    scene.deletes("serviceaccount", &broker)?;
     scene.deletes("networkpolicy", FLEET)?;
     scene.deletes("poddisruptionbudget", FLEET)?;
     for secret in ["ca", "pods", "operator"] {
@@ -209,4 +208,23 @@ fn edited_or_deleted_objects_are_what_they_were_and_no_session_notices() -> Resu
     scene.fleet.ready()?;
     comes_in(&scene.fleet.service()?, "guest")?;
     scene.nobody_noticed()
+}
+
+#[test]
+fn who_deletes_the_service_account_is_told_what_it_takes() -> Result<()> {
+    let Some(kubernetes) = Kubernetes::with_moat()? else { return Ok(()) };
+    let mut scene = Scene::set(kubernetes)?;
+    scene.deletes("serviceaccount", &format!("{FLEET}-broker"))?;
+    // The pod's token is that of the account that is gone, as the API server notices when it has forgotten what it knew.
+    until::holds_within(HEALING, "the pod to be unknown to the API server", || {
+        Ok(scene.fleet.kubectl(&["logs", POD])?.contains("ApiUnauthorized"))
+    })?;
+    let room = scene.fleet.open_room()?;
+    let message = scene.fleet.unready("ApiUnauthorized")?;
+    ensure!(message.contains(POD) && message.contains("started again"), "the way out is told: {message}");
+    scene.nobody_noticed()?;
+    scene.fleet.kubectl(&["delete", "pod", POD])?;
+    scene.fleet.next_pod(&scene.pod)?;
+    scene.fleet.ready()?;
+    comes_in(&scene.fleet.service()?, "guest")?.gets_into(&room, SECONDS)
 }

@@ -84,8 +84,8 @@ fn kstatus_and_helm_give_their_verdicts() -> Result<()> {
     let found: Vec<&str> = verdicts.iter().map(|verdict| verdict.status.as_str()).collect();
     ensure!(found == ["Current", "InProgress"], "{verdicts:?}");
     ensure!(
-        kubernetes.helm(&["list", "--all-namespaces", "-o", "json"])?.trim() == "[]",
-        "no release is there"
+        kubernetes.helm(&["list", "--namespace", "default", "-o", "json"])?.trim() == "[]",
+        "no release is in this namespace"
     );
     Ok(())
 }

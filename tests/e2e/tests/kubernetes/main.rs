@@ -1,5 +1,6 @@
 //! Stories on a real Kubernetes, one module each. Those that disturb nobody share one instance.
 
+mod again;
 mod api_server_away;
 mod bad_bundle;
 mod bad_resource;
@@ -11,6 +12,8 @@ mod fleet;
 mod foreign_objects;
 mod harness;
 mod image_not_pulled;
+mod kstatus;
+mod listeners;
 mod operator;
 mod operator_down;
 mod operator_rights;
@@ -21,8 +24,10 @@ mod pod_killed;
 mod processes;
 mod quickstart;
 mod quota;
+mod restricted;
 mod revocation;
 mod rules;
+mod samples;
 mod secrets;
 mod settled;
 mod two_operators;

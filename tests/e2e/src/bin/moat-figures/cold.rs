@@ -32,6 +32,8 @@ pub(crate) struct ColdStart {
     pub(crate) writes: usize,
     /// What it held then.
     pub(crate) memory: Memory,
+    /// Whether it ended meanwhile and was started again, which says why.
+    pub(crate) restarts: Option<String>,
 }
 
 /// Starts the operator, of which none runs, and waits until it has settled.
@@ -57,7 +59,9 @@ pub(crate) fn start(operator: &Operator<'_>, instance: &Instance, clock: &Clock)
         compiled: since(compiled),
         settled: since(settled),
         writes: count,
-        memory: settled_memory(&process)?,
+        // It may be another process by now.
+        memory: settled_memory(&operator.process()?)?,
+        restarts: operator.restarts()?,
     })
 }
 

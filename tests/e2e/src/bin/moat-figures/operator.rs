@@ -60,6 +60,19 @@ impl<'a> Operator<'a> {
         Process::find(self.kubernetes, "/moat-operator").context("the operator does not run")
     }
 
+    /// How often its container was started again by itself, and why the last time; none if it never was.
+    pub(crate) fn restarts(&self) -> Result<Option<String>> {
+        let pods = self.pods()?;
+        let status = pods.first().map(|pod| &pod["status"]["containerStatuses"][0]);
+        let status = status.context("the operator has no pod")?;
+        let count = status["restartCount"].as_u64().unwrap_or_default();
+        let why = &status["lastState"]["terminated"];
+        let last = self.kubectl(&["logs", DEPLOYMENT, "--previous", "--tail=1"]).unwrap_or_default();
+        let said = last.trim();
+        Ok((count > 0)
+            .then(|| format!("started again {count} times: {} {}, {said}", why["reason"], why["exitCode"])))
+    }
+
     /// What it has written since it started, as JSON lines.
     pub(crate) fn log(&self) -> Result<String> {
         self.kubectl(&["logs", DEPLOYMENT, "--limit-bytes=500000000"])

@@ -83,7 +83,11 @@ pub(crate) fn of_cold_start(start: &ColdStart, setting: &str) -> Vec<Row> {
     );
     let row = Row::new(format!("operator's cold start beside the fleet, {setting}"), values, 1);
     let memory = Row::memory(format!("… memory then, {setting}"), start.memory);
-    vec![row.remark(format!("{} writes", start.writes)), memory_target(memory, "operator", start.memory)]
+    let restarts = start.restarts.as_ref().map(|text| format!("; {text}")).unwrap_or_default();
+    vec![
+        row.remark(format!("{} writes{restarts}", start.writes)),
+        memory_target(memory, "operator", start.memory),
+    ]
 }
 
 /// New clusters until their first client.
