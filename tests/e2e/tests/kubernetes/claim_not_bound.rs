@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use moat_e2e::kube::Kubernetes;
 
 use crate::fleet::Fleet;
@@ -19,8 +19,11 @@ fn a_claim_that_cannot_be_bound_is_told_and_bound_once_it_can() -> Result<()> {
     ensure!(message.contains("pvc data-story-0"), "it says where more is said: {message}");
     ensure!(message.contains("make a StorageClass"), "the way out is told: {message}");
 
-    let folder = format!("node-0/volumes/{class}");
-    fs::create_dir_all(instance.folder().join(&folder))?;
+    // Beside a volume that is there already.
+    let beside = kubernetes.get("pv", "node-0-0", "")?;
+    let beside = beside["spec"]["local"]["path"].as_str().context("a volume is a folder of its node")?;
+    let (volumes, _) = beside.rsplit_once('/').context("which lies in a folder")?;
+    fs::create_dir_all(instance.folder().join("node-0/volumes").join(&class))?;
     kubernetes.apply(&format!(
         "apiVersion: v1
 kind: PersistentVolume
@@ -29,7 +32,7 @@ spec:
   capacity: {{ storage: 1Gi }}
   accessModes: [ReadWriteOnce]
   storageClassName: {class}
-  local: {{ path: /run/moat/{folder} }}
+  local: {{ path: {volumes}/{class} }}
   nodeAffinity:
     required:
       nodeSelectorTerms:

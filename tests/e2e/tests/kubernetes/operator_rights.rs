@@ -43,13 +43,13 @@ fn an_operator_without_its_rights_says_so_and_goes_on_when_it_has_them_again() -
 
         // One of them: the status names it, and all that does not need it goes on.
         let role = kubernetes.get("clusterrole", NAME, "")?;
-        kubernetes.apply(&without_services(&role)?.to_string())?;
+        kubernetes.kubectl_stdin(&["replace", "-f", "-"], &without_services(&role)?.to_string())?;
         fleet.kubectl(&["delete", "service", &format!("{FLEET}-plain")])?;
         let message = fleet.unready("Forbidden")?;
         ensure!(message.contains("Service") && message.contains("ClusterRole"), "{message}");
         fleet.tells("Forbidden", "Service", 0)?;
         fleet.edit_is_enforced(&mut resident, SECONDS)?;
-        kubernetes.apply(&plain(&role).to_string())?;
+        kubernetes.kubectl_stdin(&["replace", "-f", "-"], &plain(&role).to_string())?;
         fleet.ready()?;
         comes_in(&fleet.service()?, "guest")?;
         nothing_is_lost(&fleet, &mut resident)

@@ -43,12 +43,11 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_it_is_gone() -> Result
         let (leader, follower) = roles(operator)?;
         let process = processes::of_pod(&kubernetes.get("pod", &leader, NAMESPACE)?, "/moat-operator")?;
         processes::signal(process, "STOP")?;
-        let begin = Instant::now();
-        let took = fleet.edit_is_enforced(&mut resident, LEASE + SECONDS);
+        let enforced = fleet.edit_is_enforced(&mut resident, LEASE + SECONDS);
+        // What it wakes up to is an edit that it has not written.
         fleet.open_room()?;
         processes::signal(process, "CONT")?;
-        println!("with a leader that hangs, an edit was enforced after {:?}", begin.elapsed());
-        took?;
+        println!("with a leader that hangs, an edit was enforced after {:?}", enforced?);
         ensure!(operator.leader()? == follower, "{follower} leads");
         fleet.edit_is_enforced(&mut resident, SECONDS)?;
         until::holds("the old leader's process to end", || {
