@@ -1,7 +1,7 @@
 //! `moat-broker serve`: one pod of an MqttCluster on Kubernetes.
 //!
-//! The operator compiles; this reads what it wrote: [`api`] watches the manifest and fetches shards, [`loader`] judges
-//! them, the supervisor puts them in force, [`store`] keeps them on the volume, and [`report`] says on the [`admin`]
+//! The operator compiles; this reads what it wrote: `api` watches the manifest and fetches shards, `loader` judges
+//! them, the supervisor puts them in force, `store` keeps them on the volume, and `report` says on the `admin`
 //! port what became of them. Nothing here writes to the API server.
 
 mod admin;

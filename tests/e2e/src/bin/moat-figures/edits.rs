@@ -19,7 +19,9 @@ use crate::spread::Random;
 /// Time between two messages.
 const INTERVAL: Duration = FINE;
 
-/// Nothing received for so long means that the right is gone.
+/// So many messages that were sent and did not come, for so long, mean that the right is gone. Time alone would not:
+/// who sends may have been kept from it.
+const LOST: u64 = 50;
 const SILENCE: Duration = Duration::from_millis(100);
 
 /// An edit that is not in force by then counts as missed.
@@ -65,27 +67,44 @@ fn judge(edits: &mut [Edit], traffic: &Traffic<'_>) {
             // Before the edit's answer came: a message was sent and lost before the edit was made.
             (false, []) => Some(edit.sent),
             (false, [.., (number, last)]) => {
+                let sent = traffic.sent.partition_point(|at| *at < until) as u64;
                 let next = usize::try_from(number + 1).ok().and_then(|next| traffic.sent.get(next));
-                (until - *last >= SILENCE).then(|| next.map_or(*last, |next| *next.max(last)))
+                (sent > number + LOST).then(|| next.map_or(*last, |next| *next.max(last)))
             }
         };
     }
 }
 
-/// What the listener's thread tells the editor's.
-struct Heard {
+/// What the clients' threads tell the editor's.
+struct Traced {
     began: Instant,
     came: Mutex<Vec<(u64, Instant)>>,
     /// Nanoseconds from `began` to the last arrival.
     last: AtomicU64,
+    /// Messages sent up to the last one that came.
+    heard: AtomicU64,
+    /// Messages sent.
+    sent: AtomicU64,
 }
 
-impl Heard {
+impl Traced {
     fn note(&self, number: u64) {
         let now = Instant::now();
         self.came.lock().unwrap_or_else(PoisonError::into_inner).push((number, now));
         let nanos = u64::try_from((now - self.began).as_nanos()).unwrap_or(u64::MAX);
+        self.heard.store(number + 1, Ordering::Release);
         self.last.store(nanos, Ordering::Release);
+    }
+
+    /// Whether something came since then.
+    fn is_heard_since(&self, then: Instant) -> bool {
+        self.last() > then
+    }
+
+    /// Whether nothing comes any more.
+    fn is_silent_since(&self, then: Instant) -> bool {
+        let lost = self.sent.load(Ordering::Acquire).saturating_sub(self.heard.load(Ordering::Acquire));
+        lost > LOST && self.last().max(then).elapsed() >= SILENCE
     }
 
     fn last(&self) -> Instant {
@@ -111,12 +130,18 @@ pub(crate) fn measure(bench: Bench<'_>, count: usize, seed: u64) -> Result<Vec<E
     hearer.subscribe(TOPIC)?;
     hearer.be_patient()?;
     let end_hearer = hearer.end()?;
-    let heard = Heard { began: Instant::now(), came: Mutex::new(Vec::new()), last: AtomicU64::new(0) };
+    let traced = Traced {
+        began: Instant::now(),
+        came: Mutex::new(Vec::new()),
+        last: AtomicU64::new(0),
+        heard: AtomicU64::new(0),
+        sent: AtomicU64::new(0),
+    };
     let stop = AtomicBool::new(false);
     let (mut edits, sent) = thread::scope(|scope| {
         let hearing = scope.spawn(|| -> Result<()> {
             while let Some(number) = hearer.receive()? {
-                heard.note(number);
+                traced.note(number);
             }
             Ok(())
         });
@@ -125,18 +150,19 @@ pub(crate) fn measure(bench: Bench<'_>, count: usize, seed: u64) -> Result<Vec<E
             while !stop.load(Ordering::Relaxed) {
                 teller.send(TOPIC, sent.len() as u64)?;
                 sent.push(Instant::now());
+                traced.sent.store(sent.len() as u64, Ordering::Release);
                 rest(INTERVAL);
             }
             Ok(sent)
         });
-        let edits = edit(api, namespace, &heard, (count, seed));
+        let edits = edit(api, namespace, &traced, (count, seed));
         stop.store(true, Ordering::Relaxed);
         let sent = telling.join().ok().context("the publisher's thread panicked")?;
         end_hearer();
         hearing.join().ok().context("the listener's thread panicked")?.context("the listener")?;
         anyhow::Ok((edits?, sent.context("the publisher")?))
     })?;
-    let came = heard.came.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let came = traced.came.into_inner().unwrap_or_else(PoisonError::into_inner);
     judge(&mut edits, &Traffic { sent: &sent, came: &came, end: Instant::now() });
     Ok(edits)
 }
@@ -145,7 +171,7 @@ pub(crate) fn measure(bench: Bench<'_>, count: usize, seed: u64) -> Result<Vec<E
 fn edit(
     api: &mut Connection,
     namespace: &str,
-    heard: &Heard,
+    traced: &Traced,
     (count, seed): (usize, u64),
 ) -> Result<Vec<Edit>> {
     let path = format!("{}/{HEARER}", scene::collection(namespace, "roles"));
@@ -158,7 +184,7 @@ fn edit(
         let answer = api.apply(&path, &scene::right(granted, number + 1))?;
         let sent = answer.sent;
         edits.push(Edit { granted, sent, answered: answer.answered, enforced: None });
-        let acts = || if granted { heard.last() > sent } else { heard.last().max(sent).elapsed() >= SILENCE };
+        let acts = || if granted { traced.is_heard_since(sent) } else { traced.is_silent_since(sent) };
         while !acts() && sent.elapsed() < PATIENCE {
             rest(INTERVAL);
         }
