@@ -86,6 +86,17 @@ impl Namespace<'_> {
         self.kubernetes.get(kind, name, self)
     }
 
+    /// Waits until an object is gone.
+    ///
+    /// # Errors
+    ///
+    /// When it stays.
+    pub fn gone(&self, kind: &str, name: &str) -> Result<()> {
+        let timeout = format!("--timeout={}s", FOLLOWING.as_secs());
+        let wait = self.kubectl(&["wait", "--for=delete", &format!("{kind}/{name}"), &timeout]);
+        wait.map(drop).with_context(|| self.explain())
+    }
+
     /// Waits until a condition of an object is as wanted and is about the object as it is, and gives the condition.
     ///
     /// # Errors

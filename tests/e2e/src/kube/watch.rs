@@ -75,22 +75,6 @@ impl Watch {
         }
     }
 
-    /// Waits until the object is gone.
-    ///
-    /// # Errors
-    ///
-    /// When it is still there after `patience`.
-    pub fn gone(&mut self, patience: Duration) -> Result<()> {
-        let deadline = Instant::now() + patience;
-        // Its present state, if there is one, comes first.
-        while self.next(deadline)? {
-            if self.last.is_none() {
-                return Ok(());
-            }
-        }
-        bail!("{} is still there after {patience:?}", self.what)
-    }
-
     /// Takes one change; false if none came in time.
     fn next(&mut self, deadline: Instant) -> Result<bool> {
         match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -107,7 +107,7 @@ fn listeners_come_change_and_go_and_no_pod_is_replaced() -> Result<()> {
     story.listeners(&[PLAIN])?;
     is_closed(kubernetes, &kubernetes.target(pod, 8080))?;
     is_connected(&mut guest, "chat/guest")?;
-    story.namespace.watch("service", "story-second")?.gone(FOLLOWING)?;
+    story.namespace.gone("service", "story-second")?;
     story.namespace.enforced("mqc", "story")?;
     story.no_pod_was_replaced()
 }

@@ -61,18 +61,19 @@ fn judge(edits: &mut [Edit], traffic: &Traffic<'_>) {
         let from = traffic.came.partition_point(|(_, at)| *at < edit.sent);
         let to = traffic.came.partition_point(|(_, at)| *at < until);
         let during = &traffic.came[from..to];
-        edit.enforced = match (edit.granted, during) {
-            (true, [(_, first), ..]) => Some(*first),
-            (true, []) => None,
-            // Before the edit's answer came: a message was sent and lost before the edit was made.
-            (false, []) => Some(edit.sent),
-            (false, [.., (number, last)]) => {
-                let sent = traffic.sent.partition_point(|at| *at < until) as u64;
-                let next = usize::try_from(number + 1).ok().and_then(|next| traffic.sent.get(next));
-                (sent > number + LOST).then(|| next.map_or(*last, |next| *next.max(last)))
-            }
+        edit.enforced = match edit.granted {
+            true => during.first().map(|(_, at)| *at),
+            false => lost(traffic, &traffic.came[..to], until).map(|at| at.max(edit.sent)),
         };
     }
+}
+
+/// When the first of many messages was sent that never came until then, or the last one came if that was later.
+fn lost(traffic: &Traffic<'_>, came: &[(u64, Instant)], until: Instant) -> Option<Instant> {
+    let (number, last) = came.last()?;
+    let sent = traffic.sent.partition_point(|at| *at < until) as u64;
+    let first = traffic.sent.get(usize::try_from(number + 1).ok()?)?;
+    (sent > number + LOST).then_some(*first.max(last))
 }
 
 /// What the clients' threads tell the editor's.
